@@ -1,0 +1,111 @@
+"""Every setting, read once from the environment into one frozen value."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SourceKind(StrEnum):
+    """Which E-Commerce API stands behind the gateway."""
+
+    EMBEDDED = "embedded"
+    HTTP = "http"
+    OSCAR = "oscar"
+
+
+class LimitsMode(StrEnum):
+    """What happens to an operation over a limit."""
+
+    ENFORCE = "enforce"
+    WARN = "warn"
+
+
+class DocumentsMode(StrEnum):
+    """Whether operations must be in the manifest of trusted documents."""
+
+    OFF = "off"
+    LOG = "log"
+    ONLY = "only"
+
+
+class Settings(BaseSettings):
+    """Settings of the gateway. The name of a member in capitals behind `GATEWAY_` is its environment variable."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that answer requests.")
+    data_dir: Path = Field(Path("var"), description="Folder for the embedded shop and the hub.")
+
+    source: SourceKind = Field(SourceKind.EMBEDDED, description="The E-Commerce API: `embedded`, `http` or `oscar`.")
+    upstream_url: str = Field(
+        "http://127.0.0.1:8001", description="Base address of the E-Commerce API for `http` and `oscar`."
+    )
+    upstream_timeout_ms: int = Field(
+        1500, ge=1, description="Longest a single upstream call may take, even when the visit has more time left."
+    )
+    upstream_connections: int = Field(64, ge=1, description="Connections kept to the upstream.")
+    upstream_retries: int = Field(2, ge=0, le=10, description="Retries of a failed upstream read.")
+    upstream_concurrency: int = Field(16, ge=1, description="Concurrent calls of one batch to an `oscar` shop.")
+    breaker_threshold: int = Field(5, ge=1, description="Upstream failures in a row that open the circuit.")
+    breaker_recovery_ms: int = Field(2000, ge=1, description="How long an open circuit refuses calls.")
+    oscar_user: str | None = Field(None, description="Staff user of the `oscar` shop, to read orders.")
+    oscar_password: SecretStr | None = Field(None, description="Password of that user.")
+    oscar_refresh_s: float = Field(300.0, gt=0, description="Seconds between refreshes of the `oscar` index.")
+
+    request_timeout_ms: int = Field(5000, ge=1, description="Longest a request may take.")
+    personalization_timeout_ms: int = Field(
+        800, ge=1, description="Longest a personalized field may take before its default is given."
+    )
+    max_body_bytes: int = Field(262_144, ge=1024, description="Largest request body.")
+    limits_mode: LimitsMode = Field(
+        LimitsMode.ENFORCE, description="`enforce` refuses what is over a limit, `warn` logs and counts it."
+    )
+    max_depth: int = Field(12, ge=1, description="Deepest selection of an operation.")
+    max_aliases: int = Field(30, ge=0, description="Most aliases in an operation.")
+    max_tokens: int = Field(2000, ge=1, description="Most tokens in a document.")
+    max_directives: int = Field(50, ge=0, description="Most directives in a document.")
+    max_root_fields: int = Field(20, ge=1, description="Most fields at the root of an operation.")
+    max_cost: int = Field(5000, ge=1, description="Highest cost of an operation, from `@cost` and `@listSize`.")
+    introspection: bool = Field(True, description="Whether clients may ask for the schema.")
+    operation_cache_size: int = Field(1000, ge=1, description="Operations kept parsed, validated and costed.")
+    apq: bool = Field(True, description="Whether automatic persisted queries are taken.")
+    documents_mode: DocumentsMode = Field(
+        DocumentsMode.OFF,
+        description="Trusted documents: `off`, `log` what is not in the manifest, or accept it `only`.",
+    )
+    documents_manifest: Path | None = Field(None, description="Manifest of trusted documents (JSON).")
+
+    token_key: SecretStr | None = Field(
+        None, description="Key of HS256 tokens. Unset with the embedded shop, a development key is used."
+    )
+    token_jwks_url: str | None = Field(None, description="Address of the JWKS for RS256 tokens.")
+    token_issuer: str | None = Field(None, description="Issuer that tokens must name.")
+    token_audience: str | None = Field(None, description="Audience that tokens must name.")
+    cookie_key: SecretStr | None = Field(
+        None, description="Key that signs the visitor cookie. Unset with the embedded shop, a development key is used."
+    )
+    cookie_secure: bool = Field(False, description="Whether the visitor cookie is sent over HTTPS only.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins of pages that may call from elsewhere, separated by commas."
+    )
+    default_region: str | None = Field(None, description="Region of viewers of whom none is known.")
+    region_header: str | None = Field(None, description="Header in which a trusted proxy names the viewer's region.")
+
+    flags_dir: Path | None = Field(None, description="Folder of flagd definitions; unset, those of the demo shop.")
+
+    drain_timeout_s: float = Field(10.0, gt=0, description="Longest a stopping server finishes what it began.")
+    otlp_endpoint: str | None = Field(
+        None, description="Base address of an OTLP/HTTP receiver; unset, no traces leave the process."
+    )
+    trace_sample_ratio: float = Field(1.0, ge=0, le=1, description="Share of new traces that are recorded.")
+    log_level: str = Field("INFO", description="Least severe level logged.")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

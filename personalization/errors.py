@@ -1,0 +1,29 @@
+"""The one tree of errors. Every error this project raises on purpose descends from `PersonaError`.
+
+Each layer hangs its branch below: `personalization` here, then `flags/errors.py`, `resolvers/errors.py` and
+`gateway/errors.py`. `gateway/errors.py` holds the one table from these classes to error codes and HTTP statuses.
+"""
+
+
+class PersonaError(Exception):
+    """Root of the tree. The message names the value received and what to do; it may be shown to a client."""
+
+
+class DeadlineExceeded(PersonaError):
+    """The time given to a visit, a call or a decision ran out."""
+
+
+class InvalidEvent(PersonaError):
+    """A decision or an outcome that may not enter the hub: which member, what was received."""
+
+
+class HubUnavailable(PersonaError):
+    """The hub could not be read or written; its cause says why."""
+
+
+class JournalFull(PersonaError):
+    """Decisions arrive faster than the hub takes them; the caller serves the default and counts it."""
+
+
+class InvalidDistribution(PersonaError):
+    """A policy gave probabilities that are negative, not finite, below the floor, or do not sum to one."""

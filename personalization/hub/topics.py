@@ -1,0 +1,90 @@
+"""The hub: an ordered, durable stream of events in topics, read by groups that remember how far they came."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+DECISIONS = "decisions"
+OUTCOMES = "outcomes"
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """What is appended: `key` orders events of one entity and says, with the topic, which event is a duplicate's.
+
+    `id` is the idempotency key: within a topic, appending an id that is there already writes nothing.
+    `headers` carry `traceparent`.
+    """
+
+    id: str
+    key: str
+    value: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """What is read back: the event, where it stands, and when it was taken in (UTC)."""
+
+    topic: str
+    partition: int
+    offset: int
+    appended_at: datetime
+    event: NewEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The answer to an append, given only once it is durable: how many were new, which ids were duplicates."""
+
+    written: int
+    duplicates: tuple[str, ...]
+
+
+Reassignment = Callable[[Sequence[tuple[str, int]]], Awaitable[None]]
+
+
+class Consumer(Protocol):
+    """One member of a group over some topics. Use it as an async context manager: leaving it leaves the group."""
+
+    async def poll_batch(self, limit: int, wait: float) -> Sequence[StoredEvent]:
+        """Up to `limit` events after the last ones polled, in order within a partition.
+
+        Waits at most `wait` seconds for the first; an empty answer means there was none.
+        """
+        ...
+
+    async def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Remember durably, for the group, that everything below these offsets is done."""
+        ...
+
+    async def __aenter__(self) -> "Consumer": ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+
+class Hub(Protocol):
+    """Where events go in and come out. Implementations: `memory.py` (the fake), `sqlite.py`; Kafka later.
+
+    Raises:
+        HubUnavailable: the store behind it cannot be read or written.
+    """
+
+    async def append(self, topic: str, events: Sequence[NewEvent]) -> Appended:
+        """Write all or nothing; returns after the write is durable."""
+        ...
+
+    def consumer(
+        self,
+        group: str,
+        topics: Sequence[str],
+        on_assign: Reassignment | None = None,
+        on_revoke: Reassignment | None = None,
+    ) -> Consumer:
+        """A new member of `group`. `on_assign` and `on_revoke` are told the (topic, partition) pairs."""
+        ...
+
+    async def aclose(self) -> None:
+        """Flush and close; safe to call twice."""
+        ...

@@ -1,0 +1,30 @@
+"""Who asks. Made by `gateway/viewer.py` from a token or a signed cookie; nothing else may make one up."""
+
+from dataclasses import dataclass, field
+
+from personalization.events import Device, Persona
+
+PREVIEW = "preview"
+OPS = "ops"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who asks: a signed-in customer, or an anonymous visitor with a signed first-party id.
+
+    `subject` is the pseudonym that owns baskets and sticks to decisions: `customer:<id>` or `visitor:<id>`.
+    `session` identifies the browsing session. `region` is the token's claim, or what the request tells of it.
+    """
+
+    subject: str
+    session: str
+    customer_id: str | None = None
+    persona: Persona | None = None
+    region: str | None = None
+    device: Device | None = None
+    scopes: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def may_preview(self) -> bool:
+        """Whether this viewer may claim any context."""
+        return PREVIEW in self.scopes

@@ -21,6 +21,14 @@ class HubUnavailable(PersonaError):
     """The hub could not be read or written; its cause says why."""
 
 
+class PartitionLost(PersonaError):
+    """A consumer committed offsets of a partition that another member of its group holds by now."""
+
+
+class GroupMismatch(PersonaError):
+    """A consumer joined a group whose members read other topics; name it differently."""
+
+
 class JournalFull(PersonaError):
     """Decisions arrive faster than the hub takes them; the caller serves the default and counts it."""
 

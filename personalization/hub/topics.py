@@ -56,7 +56,11 @@ class Consumer(Protocol):
         ...
 
     async def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Remember durably, for the group, that everything below these offsets is done."""
+        """Remember durably, for the group, that everything below these offsets is done.
+
+        Raises:
+            PartitionLost: another member holds one of them by now; nothing was remembered.
+        """
         ...
 
     async def __aenter__(self) -> "Consumer": ...

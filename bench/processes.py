@@ -1,0 +1,52 @@
+"""Servers of their own for a measurement, stopped when it is over."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+STARTUP_S = 60.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def server(arguments: list[str], port: int, environment: dict[str, str]) -> Iterator[int]:
+    """Run `python -m ...` until the block ends; begins once it answers."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        _await(f"http://127.0.0.1:{port}/", process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _await(address: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + STARTUP_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with {process.returncode} before it was ready")
+        try:
+            with urlopen(address, timeout=1):
+                return
+        except HTTPError:
+            return  # whatever it says, it answers
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError(f"{address} was not ready within {STARTUP_S:.0f} s")

@@ -1,0 +1,23 @@
+"""The branch of the error tree that belongs to flags."""
+
+from personalization.errors import PersonaError
+
+
+class FlagsError(PersonaError):
+    """Something about flags: their definitions, or a question about them."""
+
+
+class DefinitionsUnreadable(FlagsError):
+    """The folder of definitions, or a file in it, cannot be read or is no JSON; its cause says why."""
+
+
+class InvalidDefinition(FlagsError):
+    """A flag that may not be served: what is wrong with it, and what was received."""
+
+
+class UnknownFlag(FlagsError):
+    """A question about a flag that no definition names."""
+
+
+class InvalidSubject(FlagsError):
+    """A subject written in a way that cannot be read: what was received, and the form that is taken."""

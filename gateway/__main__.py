@@ -1,0 +1,63 @@
+"""The command line: `gateway --help` says what it can do."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gateway.commands import data, documents, flags
+from gateway.commands.schema import schema
+from gateway.commands.settings import settings
+from gateway.commands.token import token
+from gateway.commands.upstream import upstream
+from gateway.settings import Settings
+from personalization.errors import PersonaError
+
+app = typer.Typer(
+    name="gateway",
+    help="A GraphQL gateway for e-commerce: plain and personalized fields in one schema.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; GATEWAY_HOST unless given.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; GATEWAY_PORT unless given.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Processes; GATEWAY_WORKERS unless given.")] = None,
+) -> None:
+    """Serve the gateway until Ctrl+C or SIGTERM."""
+    from gateway.server import serve as run
+
+    given = {"host": host, "port": port, "workers": workers}
+    run(Settings().model_copy(update={name: value for name, value in given.items() if value is not None}))
+
+
+app.command()(schema)
+app.command()(settings)
+app.command()(token)
+app.command()(upstream)
+app.add_typer(data.app, name="data")
+app.add_typer(flags.app, name="flags")
+
+documents_app = typer.Typer(help="The manifest of trusted documents.", no_args_is_help=True)
+documents_app.command()(documents.add)
+documents_app.command()(documents.check)
+app.add_typer(documents_app, name="documents")
+
+
+def main() -> None:
+    """Run the command line; errors of ours are told in a sentence, not in a traceback."""
+    try:
+        app()
+    except PersonaError as error:
+        typer.echo(f"gateway: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

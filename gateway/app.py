@@ -1,0 +1,55 @@
+"""The way in: the gateway as one ASGI application.
+
+    GET, POST /graphql   GraphQL over HTTP            gateway/endpoint.py
+    POST      /events    what pages saw happen        gateway/tags.py
+    GET       /graphiql/ a browser's GraphQL client   gateway/graphiql.py
+    GET       /live /ready /metrics                   gateway/health.py
+"""
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+
+from gateway.assembly import Assembly
+from gateway.graphiql import graphiql_routes
+from gateway.health import health_routes
+from gateway.settings import Settings
+from gateway.telemetry import Telemetry, TraceMiddleware, build_telemetry
+from gateway.visitor import SetVisitorCookie
+from personalization.clock import Clock, SystemClock
+
+
+def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: Clock | None = None) -> Starlette:
+    """The application. Its parts are opened by its lifespan, and closed by it in reverse."""
+    telemetry = telemetry or build_telemetry(settings)
+    assembly = Assembly(settings, telemetry, clock or SystemClock())
+    return Starlette(
+        routes=[
+            Route("/", RedirectResponse("/graphiql/")),
+            Route("/graphql", assembly.graphql),
+            Route("/events", assembly.events, methods=["POST"]),
+            *graphiql_routes(),
+            *health_routes(assembly.readiness, telemetry.registry),
+        ],
+        middleware=[
+            Middleware(TraceMiddleware, telemetry=telemetry),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_credentials=True,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type", "Traceparent", "Tracestate"],
+                expose_headers=["Traceresponse", "Server-Timing"],
+                max_age=600,
+            ),
+            Middleware(SetVisitorCookie),
+        ],
+        lifespan=assembly.lifespan,
+    )
+
+
+def create_app() -> Starlette:
+    """The application with the settings of the environment, for servers that take a factory."""
+    return build_app(Settings())

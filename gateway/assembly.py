@@ -1,0 +1,167 @@
+"""Builds every long-lived part once, in order, and closes them in reverse."""
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from flags.components import Components
+from flags.live import DEMO_DIRECTORY, Flags
+from gateway.documents import Documents
+from gateway.endpoint import GraphQLEndpoint
+from gateway.execution.engine import Engine
+from gateway.execution.tracing import instrument
+from gateway.health import Readiness
+from gateway.keys import keys_of
+from gateway.settings import Settings
+from gateway.shop import open_source
+from gateway.tags import EventIntake
+from gateway.telemetry import Telemetry
+from gateway.viewer import Viewers
+from gateway.visits import Visits
+from personalization.assembly import open_personalization
+from personalization.clock import Clock, Deadline
+from personalization.errors import PersonaError
+from resolvers.batching import LoaderMetrics
+from resolvers.fallbacks import Fallbacks
+from resolvers.schema import build_schema, executable
+from resolvers.sources.source import MAX_PAGE, CommerceSource, ShelfKind, ShelfQuery
+from resolvers.standby import StandbyShelves
+from resolvers.strongest import StrongestCategories
+
+_WARM_UP_S = 5.0
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What requests come in by, once everything behind is open."""
+
+    graphql: GraphQLEndpoint
+    events: EventIntake
+    visits: Visits
+
+
+class Assembly:
+    """The parts of one process. `readiness` tells when they may be used."""
+
+    def __init__(self, settings: Settings, telemetry: Telemetry, clock: Clock) -> None:
+        self.readiness = Readiness(("flags", "shop", "documents"))
+        self._settings = settings
+        self._telemetry = telemetry
+        self._clock = clock
+        self._doors: Doors | None = None
+
+    @asynccontextmanager
+    async def lifespan(self, _app: object) -> AsyncIterator[dict[str, object]]:
+        """Open everything; close it in reverse, after the server has drained.
+
+        Raises:
+            PersonaError: a part cannot be opened; the message says which and what to do.
+        """
+        async with AsyncExitStack() as stack:
+            self._doors = await self._open(stack)
+            yield {"readiness": self.readiness}
+            self._doors = None
+
+    @property
+    def graphql(self) -> ASGIApp:
+        """The GraphQL endpoint, as an ASGI application."""
+        return _GraphQLDoor(self)
+
+    async def events(self, request: Request) -> Response:
+        """Take in the events of a page."""
+        return await self.opened.events.receive(request)
+
+    @property
+    def opened(self) -> Doors:
+        """The doors; there are none before the lifespan has begun and after it has ended."""
+        if self._doors is None:
+            raise RuntimeError("the gateway is not open: its lifespan has not begun, or has ended")
+        return self._doors
+
+    async def _open(self, stack: AsyncExitStack) -> Doors:
+        settings, clock = self._settings, self._clock
+        tracer, registry = self._telemetry.tracer, self._telemetry.registry
+        stack.push_async_callback(self._telemetry.shutdown)
+
+        keys = keys_of(settings)
+        viewers = Viewers(settings, keys, clock, registry)
+        await viewers.warm()
+        personalization = await open_personalization(settings.data_dir, clock, tracer, registry)
+        stack.push_async_callback(personalization.aclose)
+        flags = await Flags.open(settings.flags_dir or DEMO_DIRECTORY, registry, clock=clock)
+        stack.push_async_callback(flags.aclose)
+        self.readiness.done("flags")
+
+        source = await open_source(
+            settings, basket_key=_derived(keys.cookie, "baskets"), clock=clock, tracer=tracer, registry=registry
+        )
+        stack.push_async_callback(source.aclose)
+        standby = StandbyShelves()
+        await self._warm(source, standby)
+        self.readiness.done("shop")
+
+        visits = Visits(
+            settings=settings,
+            viewers=viewers,
+            source=source,
+            flags=flags,
+            components=Components(lambda: flags.snapshot, flags.metrics),
+            personalization=personalization,
+            standby=standby,
+            strongest=StrongestCategories(source, clock),
+            fallbacks=Fallbacks(registry),
+            loader_metrics=LoaderMetrics(registry),
+            clock=clock,
+            tracer=tracer,
+        )
+        return Doors(await self._endpoint(visits), EventIntake(personalization.outcomes, viewers.viewer), visits)
+
+    async def _endpoint(self, visits: Visits) -> GraphQLEndpoint:
+        settings, registry = self._settings, self._telemetry.registry
+        schema = executable(build_schema())
+        instrument(schema, registry)
+        documents = Documents(schema, settings, registry)
+        await documents.warm()
+        self.readiness.done("documents")
+        engine = Engine(schema, prepared=settings.operation_cache_size, hide_suggestions=not settings.introspection)
+        return GraphQLEndpoint(
+            documents=documents,
+            engine=engine,
+            open_visit=visits.open,
+            settings=settings,
+            tracer=self._telemetry.tracer,
+            registry=registry,
+            graphiql="/graphiql/",
+        )
+
+    async def _warm(self, source: CommerceSource, standby: StandbyShelves) -> None:
+        """Have the bestsellers at hand before the first visit. A shop that is down now may be up later."""
+        deadline = Deadline.after(_WARM_UP_S, self._clock)
+        try:
+            shelves = await source.shelves([ShelfQuery(ShelfKind.BESTSELLERS, limit=MAX_PAGE)], deadline)
+        except PersonaError as error:
+            _log.warning("shop_not_answering", reason=type(error).__name__)
+        else:
+            standby.keep(None, shelves[0])
+
+
+class _GraphQLDoor:
+    """Routes are made before anything is open, so this one looks for what stands behind it at each request."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._assembly.opened.graphql(scope, receive, send)
+
+
+def _derived(key: bytes, purpose: str) -> bytes:
+    return hmac.new(key, purpose.encode(), hashlib.sha256).digest()

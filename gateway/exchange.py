@@ -1,0 +1,118 @@
+"""One operation of one request: execute it within a visit, and send what comes of it."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from graphql import ExecutionResult
+from opentelemetry.trace import Tracer
+
+from gateway.answer import NO_STORE, Answer
+from gateway.documents import Operation
+from gateway.errors import RequestTimeout
+from gateway.execution.engine import Engine
+from gateway.execution.masking import Telling
+from gateway.execution.tracing import OperationTrace, operation_span
+from gateway.incoming import Hangup
+from gateway.incremental import Parts, encode
+
+
+class Visit(Protocol):
+    """What is asked of a visit. It is the context of resolvers, and stays open until the last part is out.
+
+    `trace` is set before anything is executed.
+    """
+
+    trace: OperationTrace | None
+
+    def extensions(self) -> dict[str, object]:
+        """What the visit adds to the answer's `extensions`; asked when the answer, or its first part, is ready."""
+        ...
+
+
+class Exchange:
+    """An operation on its way to its answer."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        tracer: Tracer,
+        operation: Operation,
+        variables: Mapping[str, object] | None,
+        answer: Answer,
+    ) -> None:
+        self._engine = engine
+        self._tracer = tracer
+        self._operation = operation
+        self._variables = variables
+        self._answer = answer
+        self._telling = Telling()
+
+    @property
+    def code(self) -> str:
+        """The code of the first error that was told, or `OK`."""
+        return self._telling.code
+
+    async def run(self, opening: AbstractAsyncContextManager[Visit], patience: asyncio.Timeout, hangup: Hangup) -> None:
+        """Open the visit, execute, answer, close the visit.
+
+        `patience` must be entered. It cuts the work short until the first part of an answer is out; an answer in parts
+        then keeps to the same time by itself, and ends properly.
+        """
+        operation = self._operation
+        with operation_span(self._tracer, operation.name, operation.kind.value, operation.hash) as trace:
+            async with opening as visit:
+                visit.trace = trace
+                await self._within(visit, patience, hangup)
+            if trace is not None:
+                trace.note_errors(self._telling.count)
+
+    async def _within(self, visit: Visit, patience: asyncio.Timeout, hangup: Hangup) -> None:
+        in_parts = self._answer.accepted.parts is not None
+        result = await self._engine.run(self._operation, self._variables, visit, in_parts=in_parts)
+        if isinstance(result, ExecutionResult):
+            body = self._body(result, visit.extensions())
+            hangup.release()
+            await self._answer.whole(body, NO_STORE if result.errors else self._operation.cache_control)
+        else:
+            wall = patience.when()
+            patience.reschedule(None)
+            await self._send_parts(Parts(result, self._telling, visit.extensions), wall, hangup)
+
+    def _body(self, result: ExecutionResult, extensions: Mapping[str, object]) -> bytes:
+        content: dict[str, object] = {}
+        if result.errors:
+            content["errors"] = self._telling.errors(result.errors)
+        content["data"] = result.data
+        if extensions:
+            content["extensions"] = extensions
+        return encode(content)
+
+    async def _send_parts(self, parts: Parts, wall: float | None, hangup: Hangup) -> None:
+        try:
+            await self._answer.first(encode(parts.first()))
+            more = True
+            while more:
+                part, more = await self._next(parts, wall)
+                if not more:
+                    hangup.release()
+                await self._answer.following(part, last=not more)
+        finally:
+            await parts.aclose()
+
+    async def _next(self, parts: Parts, wall: float | None) -> tuple[bytes, bool]:
+        """The next part, and whether more follow."""
+        patience = asyncio.timeout_at(wall)
+        try:
+            async with patience:
+                part = await parts.next()
+            return encode(part), parts.more
+        except Exception as error:
+            return encode(parts.cut(too_late() if patience.expired() else error)), False
+
+
+def too_late() -> RequestTimeout:
+    """What a request gets that took too long."""
+    return RequestTimeout("the answer was not ready within the time a request may take")

@@ -1,0 +1,118 @@
+"""One HTTP request on its way to the last byte of its answer: its span, its metrics, its log line."""
+
+from collections.abc import Sequence
+from time import perf_counter
+
+import structlog
+from opentelemetry.trace import Span, SpanContext, StatusCode, format_span_id, format_trace_id
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.types import Message, Scope, Send
+
+QUIET_ROUTES = frozenset({"/live", "/ready", "/metrics"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class RequestMetrics:
+    """What is counted of every request; routes are templates, so their number is bounded."""
+
+    __slots__ = ("_requests", "_seconds", "_series", "in_flight")
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter(
+            "gateway_requests", "Requests answered.", ("route", "method", "status"), registry=registry
+        )
+        self._seconds = Histogram(
+            "gateway_request_seconds",
+            "Time from a request to the last byte of its answer.",
+            ("route",),
+            registry=registry,
+            buckets=SECONDS,
+        )
+        self.in_flight = Gauge(
+            "gateway_requests_in_flight", "Requests being answered.", registry=registry, multiprocess_mode="livesum"
+        )
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        series = self._series.get((route, method, status))
+        if series is None:
+            series = (self._requests.labels(route, method, str(status)), self._seconds.labels(route))
+            self._series[(route, method, status)] = series
+        series[0].inc()
+        series[1].observe(seconds)
+
+
+def known_method(scope: Scope) -> str:
+    """The request's method, or `_OTHER`: clients may invent methods without end."""
+    method: str = scope["method"]
+    return method if method in METHODS else "_OTHER"
+
+
+def route_of(scope: Scope) -> str:
+    """The template of the route that matched, or `unmatched`."""
+    return getattr(scope.get("route"), "path", None) or "unmatched"
+
+
+class TracedAnswer:
+    """One request on its way to the last byte of its answer."""
+
+    __slots__ = ("_done", "_metrics", "_scope", "_send", "_started", "span", "status")
+
+    def __init__(self, scope: Scope, send: Send, span: Span, metrics: RequestMetrics) -> None:
+        self.span = span
+        self.status = 0
+        self._scope = scope
+        self._send = send
+        self._metrics = metrics
+        self._started = perf_counter()
+        self._done = False
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on, with the trace's headers on the first and the end noted at the last."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *trace_headers(self.span.get_span_context())]
+            await self._send(message)
+            return
+        await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.finish(self.status)
+
+    def finish(self, status: int, error: BaseException | None = None) -> None:
+        """End the span, count and log the request; only the first call counts."""
+        if self._done:
+            return
+        self._done = True
+        seconds = perf_counter() - self._started
+        route, method = route_of(self._scope), known_method(self._scope)
+        self._metrics.observe(route, method, status, seconds)
+        log = structlog.get_logger("gateway.request")
+        report = log.debug if route in QUIET_ROUTES else log.info
+        report("request", route=route, method=method, status=status, ms=round(seconds * 1000, 2))
+        if self.span.is_recording():
+            self._describe(route, method, status, error)
+        self.span.end()
+
+    def _describe(self, route: str, method: str, status: int, error: BaseException | None) -> None:
+        self.span.set_attribute("http.response.status_code", status)
+        if route != "unmatched":
+            self.span.update_name(f"{method} {route}")
+            self.span.set_attribute("http.route", route)
+        if status >= 500 or error is not None:
+            self.span.set_attribute("error.type", type(error).__qualname__ if error is not None else str(status))
+            self.span.set_status(StatusCode.ERROR)
+
+
+def trace_headers(context: SpanContext) -> Sequence[tuple[bytes, bytes]]:
+    """Response headers that tell the trace; none for an invalid context."""
+    if not context.is_valid:
+        return ()
+    value = traceparent(context)
+    return ((b"traceresponse", value.encode()), (b"server-timing", f'traceparent;desc="{value}"'.encode()))
+
+
+def traceparent(context: SpanContext) -> str:
+    """The W3C form of a span context."""
+    return f"00-{format_trace_id(context.trace_id)}-{format_span_id(context.span_id)}-{context.trace_flags:02x}"

@@ -1,0 +1,87 @@
+"""Opens a visit for each request."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from opentelemetry.trace import Tracer, format_trace_id, get_current_span
+from starlette.requests import Request
+
+from flags.components import Components
+from flags.live import Flags
+from gateway.settings import Settings
+from gateway.viewer import Viewers
+from personalization.assembly import Personalization
+from personalization.clock import Clock, Deadline
+from resolvers.batching import LoaderMetrics
+from resolvers.context import Contexts
+from resolvers.fallbacks import Fallbacks
+from resolvers.loaders import Loaders
+from resolvers.sources.source import CommerceSource
+from resolvers.standby import StandbyShelves
+from resolvers.strongest import StrongestCategories
+from resolvers.visit import Visit
+
+# What is kept back of the visit's time, so that an answer with defaults can still be written.
+_RESERVE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """Makes visits from the long-lived parts."""
+
+    settings: Settings
+    viewers: Viewers
+    source: CommerceSource
+    flags: Flags
+    components: Components
+    personalization: Personalization
+    standby: StandbyShelves
+    strongest: StrongestCategories
+    fallbacks: Fallbacks
+    loader_metrics: LoaderMetrics
+    clock: Clock
+    tracer: Tracer
+
+    @asynccontextmanager
+    async def open(self, request: Request) -> AsyncIterator[Visit]:
+        """The visit of a request; reads that are still under way when it ends are cancelled.
+
+        Raises:
+            InvalidToken: the request carries a token that is not good.
+        """
+        visit = await self.make(request)
+        try:
+            yield visit
+        finally:
+            visit.loaders.cancel()
+
+    async def make(self, request: Request) -> Visit:
+        """A visit that nobody ends."""
+        viewer = await self.viewers.viewer(request)
+        deadline = Deadline.after(self.settings.request_timeout_ms / 1000 - _RESERVE_S, self.clock)
+        personal_deadline = deadline.capped(self.settings.personalization_timeout_ms / 1000)
+        loaders = Loaders(
+            self.source,
+            deadline=deadline,
+            personal_deadline=personal_deadline,
+            tracer=self.tracer,
+            metrics=self.loader_metrics,
+        )
+        trace = get_current_span().get_span_context()
+        return Visit(
+            viewer=viewer,
+            deadline=deadline,
+            personal_deadline=personal_deadline,
+            source=self.source,
+            loaders=loaders,
+            contexts=Contexts(viewer, self.clock.now(), loaders.customers.load),
+            components=self.components,
+            flag_set=self.flags.snapshot,
+            decisions=self.personalization.decisions,
+            outcomes=self.personalization.outcomes,
+            standby=self.standby,
+            strongest=self.strongest,
+            fallbacks=self.fallbacks,
+            trace_id=format_trace_id(trace.trace_id) if trace.is_valid else None,
+        )

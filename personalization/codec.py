@@ -1,0 +1,210 @@
+"""Decisions and outcomes as bytes: JSON objects of schema version 1, the same in the hub and in the lake.
+
+Members that are not known are ignored, so that newer writers may add some; one that is missing or of another type
+is an error.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeVar
+
+import orjson
+
+from personalization.errors import InvalidEvent
+from personalization.events import Decision, DecisionContext, DecisionMode, Outcome, OutcomeKind
+
+SCHEMA_VERSION = 1
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+
+def encode_decision(decision: Decision) -> bytes:
+    """The decision as a JSON object; floats keep every bit, times are ISO 8601 in UTC with microseconds.
+
+    Raises:
+        InvalidEvent: a text in it is not valid Unicode.
+    """
+    return _dumps(
+        {
+            "v": SCHEMA_VERSION,
+            "id": decision.id,
+            "at": decision.at,
+            "context": decision.context,
+            "actions": decision.actions,
+            "distribution": decision.distribution,
+            "action": decision.action,
+            "probability": decision.probability,
+            "policy": decision.policy,
+            "mode": decision.mode,
+            "reason": decision.reason,
+            "subject": decision.subject,
+            "session": decision.session,
+            "trace_id": decision.trace_id,
+        }
+    )
+
+
+def encode_outcome(outcome: Outcome) -> bytes:
+    """The outcome as a JSON object; times are ISO 8601 in UTC with microseconds.
+
+    Raises:
+        InvalidEvent: a text in it is not valid Unicode.
+    """
+    return _dumps(
+        {
+            "v": SCHEMA_VERSION,
+            "id": outcome.id,
+            "decision_id": outcome.decision_id,
+            "kind": outcome.kind,
+            "occurred_at": outcome.occurred_at,
+            "received_at": outcome.received_at,
+            "product_id": outcome.product_id,
+            "quantity": outcome.quantity,
+            "session": outcome.session,
+            "trace_id": outcome.trace_id,
+        }
+    )
+
+
+def decode_decision(value: bytes) -> Decision:
+    """The decision that `encode_decision` wrote.
+
+    Raises:
+        InvalidEvent: no JSON object of version 1, a member missing or of another type, a distribution of another
+            length than the actions, or an action that is not among them.
+    """
+    record = _Record.parse("decision", value)
+    decision = Decision(
+        id=record.text("id"),
+        at=record.time("at"),
+        context=_context(record.inner("context")),
+        actions=record.row("actions", str),
+        distribution=record.row("distribution", float),
+        action=record.text("action"),
+        probability=record.number("probability"),
+        policy=record.text("policy"),
+        mode=record.word("mode", DecisionMode),
+        reason=record.text("reason"),
+        subject=record.text_or_none("subject"),
+        session=record.text_or_none("session"),
+        trace_id=record.text_or_none("trace_id"),
+    )
+    if len(decision.actions) != len(decision.distribution) or decision.action not in decision.actions:
+        raise InvalidEvent(f"decision {decision.id}: actions, distribution and action do not fit together")
+    return decision
+
+
+def decode_outcome(value: bytes) -> Outcome:
+    """The outcome that `encode_outcome` wrote.
+
+    Raises:
+        InvalidEvent: no JSON object of version 1, or a member missing or of another type.
+    """
+    record = _Record.parse("outcome", value)
+    return Outcome(
+        id=record.text("id"),
+        decision_id=record.text("decision_id"),
+        kind=record.word("kind", OutcomeKind),
+        occurred_at=record.time("occurred_at"),
+        received_at=record.time("received_at"),
+        product_id=record.text_or_none("product_id"),
+        quantity=record.count_or_none("quantity"),
+        session=record.text_or_none("session"),
+        trace_id=record.text_or_none("trace_id"),
+    )
+
+
+def _context(record: "_Record") -> DecisionContext:
+    return DecisionContext(
+        placement=record.text("placement"),
+        persona=record.text_or_none("persona"),
+        segment=record.text_or_none("segment"),
+        category=record.text_or_none("category"),
+        region=record.text_or_none("region"),
+        season=record.text_or_none("season"),
+        device=record.text_or_none("device"),
+    )
+
+
+def _dumps(members: Mapping[str, object]) -> bytes:
+    try:
+        return orjson.dumps(members)
+    except TypeError as error:
+        raise InvalidEvent(f"event {members['id']!r} cannot be written as JSON: {error}") from error
+
+
+class _Record:
+    """Members of a JSON object, read by type; whatever does not fit raises `InvalidEvent` and names the member."""
+
+    def __init__(self, what: str, members: object) -> None:
+        if not isinstance(members, dict):
+            raise InvalidEvent(f"{what}: not a JSON object but {type(members).__name__}")
+        self._what = what
+        self._members: dict[str, object] = members
+
+    @classmethod
+    def parse(cls, what: str, value: bytes) -> "_Record":
+        """The object in these bytes, of the schema version that is known here."""
+        try:
+            record = cls(what, orjson.loads(value))
+        except orjson.JSONDecodeError as error:
+            raise InvalidEvent(f"{what}: not JSON, {error}") from error
+        version = record._get("v", int)
+        if version != SCHEMA_VERSION:
+            raise InvalidEvent(f"{what}: schema version {version} is not known, {SCHEMA_VERSION} is")
+        return record
+
+    def inner(self, name: str) -> "_Record":
+        """The object that is this member; it has no version of its own."""
+        return _Record(f"{self._what}.{name}", self._get(name, dict))
+
+    def text(self, name: str) -> str:
+        return self._get(name, str)
+
+    def text_or_none(self, name: str) -> str | None:
+        return None if self._raw(name) is None else self.text(name)
+
+    def count_or_none(self, name: str) -> int | None:
+        return None if self._raw(name) is None else self._get(name, int)
+
+    def number(self, name: str) -> float:
+        return self._get(name, float)
+
+    def time(self, name: str) -> datetime:
+        return self._parsed(name, _aware)
+
+    def word(self, name: str, words: type[E]) -> E:
+        return self._parsed(name, words)
+
+    def row(self, name: str, kind: type[T]) -> tuple[T, ...]:
+        row = self._get(name, list)
+        if not all(isinstance(each, kind) for each in row):
+            raise InvalidEvent(f"{self._what}.{name}: not all {kind.__name__}")
+        return tuple(row)
+
+    def _parsed(self, name: str, parse: Callable[[str], T]) -> T:
+        text = self._get(name, str)
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise InvalidEvent(f"{self._what}.{name}: {text[:64]!r} cannot be read") from error
+
+    def _get(self, name: str, kind: type[T]) -> T:
+        value = self._raw(name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise InvalidEvent(f"{self._what}.{name}: {kind.__name__} expected, got {type(value).__name__}")
+        return value
+
+    def _raw(self, name: str) -> object:
+        if name not in self._members:
+            raise InvalidEvent(f"{self._what}.{name} is missing")
+        return self._members[name]
+
+
+def _aware(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time without an offset from UTC")
+    return at.astimezone(UTC)

@@ -1,0 +1,246 @@
+"""The decision service: from a context and actions to a choice that is drawn, measured and journalled."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import perf_counter
+from uuid import UUID, uuid5
+
+import structlog
+from opentelemetry.trace import Span, Tracer, format_trace_id
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from personalization.bandit.policy import Policy
+from personalization.bandit.sampling import normalized, sample
+from personalization.clock import Clock
+from personalization.decision.journal import DecisionJournal
+from personalization.errors import InvalidDistribution, JournalFull
+from personalization.events import Decision, DecisionContext, DecisionMode
+from personalization.ids import Ids
+
+DRAWN = "DRAWN"
+NO_CONTEXT = "NO_CONTEXT"
+INVALID_DISTRIBUTION = "INVALID_DISTRIBUTION"
+POLICY_FAILED = "POLICY_FAILED"
+JOURNAL_FULL = "JOURNAL_FULL"
+
+NO_POLICY = "default@1"
+"""The policy of decisions that no policy made: always the default."""
+
+_DEFAULTS = UUID("5a6f3c0e-8b0c-5d3b-9a55-0c3f8c6b7e21")
+
+_log = structlog.get_logger()
+
+
+class DecisionService:
+    """Chooses for a context, always with an answer and without waiting for anything. Use it from one event loop.
+
+    The policy is fixed, so decisions have mode `LOG_ONLY`: they explore, are served and logged, and nothing learns
+    from them yet. When the policy fails, its distribution is no distribution, or the journal is full, the answer is
+    the default action with mode `FALLBACK` and one of the reasons above.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        journal: DecisionJournal,
+        *,
+        clock: Clock,
+        ids: Ids,
+        tracer: Tracer,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._policy = policy
+        self._journal = journal
+        self._clock = clock
+        self._ids = ids
+        self._tracer = tracer
+        self._metrics = _DecisionMetrics(registry)
+
+    def decide(
+        self,
+        context: DecisionContext,
+        actions: Sequence[str],
+        *,
+        default_action: str | None = None,
+        subject: str | None = None,
+        session: str | None = None,
+        trace_id: str | None = None,
+    ) -> Decision:
+        """One of `actions` (at least one, all different), drawn by the hash of the decision's id, and journalled.
+
+        `default_action` is what a failed decision falls back to, the first action unless said otherwise.
+        `trace_id` (32 hex digits) is the current trace's unless said otherwise.
+
+        Raises:
+            InvalidDistribution: there are neither actions nor a default action.
+        """
+        started = perf_counter()
+        span = self._tracer.start_span("decision")
+        question = _Question(context, tuple(actions), subject, session, trace_id or _trace_id(span))
+        try:
+            decision = self._drawn(question)
+            self._journal.record(decision, span.get_span_context())
+        except Exception as error:  # a policy may raise whatever it likes, and the page still gets its answer
+            decision = self._fell_back(question, question.default(default_action), _reason(error), span)
+        self._metrics.seconds.observe(perf_counter() - started)
+        self._tell(decision, span)
+        return decision
+
+    def fallback(
+        self,
+        context: DecisionContext,
+        actions: Sequence[str],
+        default_action: str,
+        reason: str,
+        *,
+        subject: str | None = None,
+        session: str | None = None,
+        trace_id: str | None = None,
+    ) -> Decision:
+        """The default with certainty, mode `FALLBACK`: when nothing could be decided, or what was chosen not be served.
+
+        `reason` is one of a few words in capitals; it is a metric's label. Journalled when the journal has room.
+        """
+        span = self._tracer.start_span("decision")
+        question = _Question(context, tuple(actions), subject, session, trace_id or _trace_id(span))
+        decision = self._fell_back(question, default_action, reason, span)
+        self._tell(decision, span)
+        return decision
+
+    def default(
+        self, context: DecisionContext, actions: Sequence[str], default_action: str, reason: str = NO_CONTEXT
+    ) -> Decision:
+        """The public default, mode `DEFAULT`: for everyone the same, id included; never journalled nor learned from."""
+        decision_id = str(uuid5(_DEFAULTS, f"{context.placement}/{default_action}"))
+        question = _Question(context, tuple(actions))
+        decision = self._certain(question, decision_id, default_action, DecisionMode.DEFAULT, reason)
+        self._metrics.decisions.labels(context.placement, decision.mode.value, decision.action).inc()
+        return decision
+
+    def _drawn(self, question: "_Question") -> Decision:
+        distribution = normalized(self._policy.distribution(question.context, question.actions), len(question.actions))
+        decision_id = self._ids()
+        index = sample(distribution, decision_id)
+        return Decision(
+            id=decision_id,
+            at=self._clock.now(),
+            context=question.context,
+            actions=question.actions,
+            distribution=distribution,
+            action=question.actions[index],
+            probability=distribution[index],
+            policy=self._policy.version,
+            mode=DecisionMode.LOG_ONLY,
+            reason=DRAWN,
+            subject=question.subject,
+            session=question.session,
+            trace_id=question.trace_id,
+        )
+
+    def _fell_back(self, question: "_Question", default_action: str, reason: str, span: Span) -> Decision:
+        decision = self._certain(question, self._ids(), default_action, DecisionMode.FALLBACK, reason)
+        self._metrics.fallbacks.labels(question.context.placement, reason).inc()
+        with suppress(JournalFull):  # it is the answer all the same; its outcomes will have no decision
+            self._journal.record(decision, span.get_span_context())
+        return decision
+
+    def _certain(
+        self, question: "_Question", decision_id: str, action: str, mode: DecisionMode, reason: str
+    ) -> Decision:
+        choices = question.actions if action in question.actions else (*question.actions, action)
+        return Decision(
+            id=decision_id,
+            at=self._clock.now(),
+            context=question.context,
+            actions=choices,
+            distribution=tuple(1.0 if each == action else 0.0 for each in choices),
+            action=action,
+            probability=1.0,
+            policy=NO_POLICY,
+            mode=mode,
+            reason=reason,
+            subject=question.subject,
+            session=question.session,
+            trace_id=question.trace_id,
+        )
+
+    def _tell(self, decision: Decision, span: Span) -> None:
+        """Count the decision and end its span."""
+        self._metrics.decisions.labels(decision.context.placement, decision.mode.value, decision.action).inc()
+        if span.is_recording():
+            span.set_attributes(_attributes(decision))
+        span.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is to be decided, for whom, and in which trace."""
+
+    context: DecisionContext
+    actions: tuple[str, ...]
+    subject: str | None = None
+    session: str | None = None
+    trace_id: str | None = None
+
+    def default(self, wanted: str | None) -> str:
+        """The action to fall back to: the wanted one, else the first."""
+        if wanted is not None:
+            return wanted
+        if not self.actions:
+            raise InvalidDistribution(f"no actions to choose from at {self.context.placement!r}, give at least one")
+        return self.actions[0]
+
+
+class _DecisionMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.decisions = Counter(
+            "gateway_decisions_total",
+            "Decisions by placement, mode and chosen action.",
+            ["placement", "mode", "action"],
+            registry=registry,
+        )
+        self.fallbacks = Counter(
+            "gateway_decision_fallbacks_total",
+            "Decisions that fell back to the default, by placement and reason.",
+            ["placement", "reason"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "gateway_decision_seconds",
+            "Time from a context to a decision that the journal has taken.",
+            registry=registry,
+            buckets=(25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 50e-3, 250e-3),
+        )
+
+
+def _reason(error: Exception) -> str:
+    """Why a decision failed, in one word; what a policy raised on its own account goes to the log."""
+    match error:
+        case JournalFull():
+            return JOURNAL_FULL
+        case InvalidDistribution():
+            return INVALID_DISTRIBUTION
+        case _:
+            _log.error("policy_failed", exc_info=error)
+            return POLICY_FAILED
+
+
+def _trace_id(span: Span) -> str | None:
+    context = span.get_span_context()
+    return format_trace_id(context.trace_id) if context.is_valid else None
+
+
+def _attributes(decision: Decision) -> dict[str, str | float]:
+    attributes: dict[str, str | float] = {
+        "decision.id": decision.id,
+        "decision.placement": decision.context.placement,
+        "decision.action": decision.action,
+        "decision.probability": decision.probability,
+        "decision.policy": decision.policy,
+        "decision.mode": decision.mode.value,
+        "decision.reason": decision.reason,
+    }
+    if decision.context.segment is not None:
+        attributes["decision.segment"] = decision.context.segment
+    return attributes

@@ -1,0 +1,158 @@
+"""The hub of one machine: an SQLite file that several processes append to and read from."""
+
+import sqlite3
+from collections.abc import Sequence
+
+import orjson
+
+from personalization.clock import Clock
+from personalization.errors import InvalidEvent
+from personalization.hub.consumer import GroupConsumer, Pace
+from personalization.hub.groups import Membership, partition_of
+from personalization.hub.retention import Retention
+from personalization.hub.sqlite_file import HubFile, partitions_of
+from personalization.hub.sqlite_groups import SqliteGroups, microseconds
+from personalization.hub.sqlite_threads import Reader, Writer
+from personalization.hub.topics import Appended, NewEvent, Reassignment
+from personalization.ids import Ids
+
+_PRUNED_TOGETHER = 2_000
+
+
+class SqliteHub:
+    """A hub in one file; each process has its own `SqliteHub` on it, made after the fork.
+
+    Nothing touches the file before the first use. What `append` acknowledged survives kill -9 and loss of power:
+    every transaction ends with an fsync, and appends that wait at the same time share one. Offsets are given out inside
+    the write transaction, of which the file allows one at a time, so they appear in order and without gaps.
+    """
+
+    def __init__(self, file: HubFile, clock: Clock, ids: Ids, *, pace: Pace | None = None) -> None:
+        self._clock = clock
+        self._ids = ids
+        self._pace = pace or Pace()
+        self._writer = Writer(file)
+        self._reader = Reader(file)
+        self._groups = SqliteGroups(self._writer, self._reader, clock, self._pace.lease)
+
+    async def append(self, topic: str, events: Sequence[NewEvent]) -> Appended:
+        """Write all or nothing; returns after the write is durable.
+
+        Raises:
+            HubUnavailable: the file cannot be written, or is full.
+            InvalidEvent: a text in an event is not valid Unicode.
+        """
+        return await self._writer.run(
+            lambda connection: _append(connection, topic, events, microseconds(self._clock.now()))
+        )
+
+    def consumer(
+        self,
+        group: str,
+        topics: Sequence[str],
+        on_assign: Reassignment | None = None,
+        on_revoke: Reassignment | None = None,
+    ) -> GroupConsumer:
+        """A new member of `group`; see `GroupConsumer` for when the callbacks are told what."""
+        membership = Membership(group, self._ids(), tuple(sorted(topics)))
+        return GroupConsumer(
+            self._groups, membership, clock=self._clock, pace=self._pace, on_assign=on_assign, on_revoke=on_revoke
+        )
+
+    async def prune(self, retention: Retention) -> int:
+        """Drop what `retention` no longer keeps, in short transactions; how many events that were.
+
+        Raises:
+            HubUnavailable: the file cannot be written; what was dropped before stays dropped.
+        """
+        before = microseconds(self._clock.now() - retention.age)
+        dropped = 0
+        for topic, partition, head in await self._reader.run(_heads):
+            floor = head - retention.most_events // await self._reader.run(partitions_of)
+            dropped += await self._prune(topic, partition, floor, before)
+        return dropped
+
+    async def aclose(self) -> None:
+        """Commit what waits and close the file; safe to call twice."""
+        await self._writer.aclose()
+        await self._reader.aclose()
+
+    async def _prune(self, topic: str, partition: int, floor: int, before: int) -> int:
+        dropped = 0
+        while True:
+            step = await self._writer.run(lambda connection: _prune_some(connection, (topic, partition), floor, before))
+            dropped += step
+            if step < _PRUNED_TOGETHER:
+                return dropped
+
+
+def _append(connection: sqlite3.Connection, topic: str, events: Sequence[NewEvent], now: int) -> Appended:
+    fresh, duplicates = _sorted_out(connection, topic, events)
+    if fresh:
+        _insert(connection, topic, fresh, now)
+    return Appended(len(fresh), tuple(duplicates))
+
+
+def _insert(connection: sqlite3.Connection, topic: str, fresh: Sequence[NewEvent], now: int) -> None:
+    partitions = partitions_of(connection)
+    heads: dict[int, int] = dict(
+        connection.execute("SELECT partition, offset FROM heads WHERE topic = ?", (topic,)).fetchall()
+    )
+    rows = []
+    for event in fresh:
+        partition = partition_of(event.key, partitions)
+        offset = heads.get(partition, 0)
+        heads[partition] = offset + 1
+        rows.append((topic, partition, offset, event.id, event.key, now, _headers(event), event.value))
+    connection.executemany(
+        "INSERT INTO events (topic, partition, offset, id, key, appended_us, headers, value) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO heads VALUES (?, ?, ?)",
+        [(topic, partition, offset) for partition, offset in heads.items()],
+    )
+
+
+def _sorted_out(
+    connection: sqlite3.Connection, topic: str, events: Sequence[NewEvent]
+) -> tuple[list[NewEvent], list[str]]:
+    """The events that are new, the first of each id, and the ids of the others."""
+    try:
+        ids = orjson.dumps([event.id for event in events]).decode()
+    except TypeError as error:
+        raise InvalidEvent(f"an event's id cannot be stored: {error}") from error
+    known = connection.execute(
+        "SELECT id FROM events WHERE topic = ? AND id IN (SELECT value FROM json_each(?))", (topic, ids)
+    )
+    seen = {event_id for (event_id,) in known}
+    fresh: list[NewEvent] = []
+    duplicates: list[str] = []
+    for event in events:
+        if event.id in seen:
+            duplicates.append(event.id)
+        else:
+            seen.add(event.id)
+            fresh.append(event)
+    return fresh, duplicates
+
+
+def _heads(connection: sqlite3.Connection) -> list[tuple[str, int, int]]:
+    return connection.execute("SELECT topic, partition, offset FROM heads").fetchall()
+
+
+def _prune_some(connection: sqlite3.Connection, place: tuple[str, int], floor: int, before: int) -> int:
+    """Drop at most 2,000 of the oldest events of a place; fewer means that no more are to be dropped."""
+    dropped = connection.execute(
+        "DELETE FROM events WHERE seq IN (SELECT seq FROM ("
+        "SELECT seq, offset, appended_us FROM events WHERE topic = ? AND partition = ? ORDER BY offset LIMIT ?"
+        ") WHERE offset < ? OR appended_us < ?)",
+        (*place, _PRUNED_TOGETHER, floor, before),
+    ).rowcount
+    connection.execute("PRAGMA incremental_vacuum").fetchall()
+    return dropped
+
+
+def _headers(event: NewEvent) -> bytes | None:
+    return orjson.dumps(event.headers) if event.headers else None

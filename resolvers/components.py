@@ -1,0 +1,139 @@
+"""UI components: which are on, in which version, and who decided."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import strawberry
+from strawberry import Info
+
+from flags.components import ComponentChoice, ComponentReason
+from flags.evaluation import Decider
+from flags.subject import Subject
+from resolvers.cache_control import CacheControl, CacheScope
+from resolvers.context import Context, ContextArgument
+from resolvers.cost import Cost, ListSize
+from resolvers.errors import InvalidArgument
+from resolvers.fallbacks import CALLERS_FAULT, AnswerMode
+from resolvers.fields import listed, resolved
+from resolvers.sources.source import MAX_PAGE
+from resolvers.visit import Visit
+
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A variant of a flag that a viewer was given, as `Exposure` shows it."""
+
+    flag_key: str
+    variant: str
+    decided_by: Decider
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A choice and what it stands on, as `Component` shows them."""
+
+    choice: ComponentChoice
+    mode: AnswerMode
+
+    @property
+    def name(self) -> str:
+        """Name of the component."""
+        return self.choice.name
+
+    @property
+    def version(self) -> str | None:
+        """Version to render."""
+        return self.choice.version
+
+    @property
+    def enabled(self) -> bool:
+        """Whether to render it at all."""
+        return self.choice.enabled
+
+    @property
+    def reason(self) -> ComponentReason:
+        """Why."""
+        return self.choice.reason
+
+    @property
+    def exposure(self) -> Given | None:
+        """What to report when the viewer has seen it; None where no flag gave a variant."""
+        choice = self.choice
+        if choice.flag_key is None or choice.variant is None:
+            return None
+        return Given(choice.flag_key, choice.variant, choice.decided_by)
+
+
+@strawberry.type(description="A variant of a flag that the viewer was given.")
+class Exposure:
+    """Shows a `Given`."""
+
+    flag_key: str = listed("Key of the flag.")
+    variant: str = listed("The variant that was given.")
+    decided_by: Decider = listed("The layer that gave it.")
+
+
+@strawberry.type(description="A UI component. One that is off stays in the list and says why.")
+class Component:
+    """Shows a `Piece`."""
+
+    name: str = listed("Name of the component.")
+    version: str | None = listed("Version to render, such as `v2`; null where it is off or has no versions.")
+    enabled: bool = listed("Whether to render it.")
+    reason: ComponentReason = listed("Why it is as it is.")
+    mode: AnswerMode = listed("What the answer stands on.")
+    exposure: Exposure | None = listed("The variant given; null where no flag gave one.")
+
+
+async def _components(
+    info: Info[Visit, None],
+    names: Annotated[list[str] | None, strawberry.argument(description="Only these, up to 100, in this order.")] = None,
+    page: Annotated[str | None, strawberry.argument(description="Only those on this page, such as `home`.")] = None,
+    context: ContextArgument = None,
+) -> Sequence[Piece]:
+    _check(names, page)
+    subject, supports, mode = await _asked_for(info.context, context)
+    choices = info.context.components.choose(subject, names, page, supports)
+    return [Piece(choice, mode) for choice in choices]
+
+
+async def _asked_for(
+    visit: Visit, claimed: Context | None
+) -> tuple[Subject, dict[str, tuple[str, ...]] | None, AnswerMode]:
+    if claimed is None:
+        return Subject(), None, AnswerMode.DEFAULT
+    try:
+        context = await visit.contexts.resolve(claimed)
+    except CALLERS_FAULT:
+        raise
+    except Exception as error:
+        visit.fallbacks.because("components", error)
+        return Subject(), None, AnswerMode.FALLBACK
+    supports = dict(context.supports) if context.supports is not None else None
+    return context.flag_subject(), supports, AnswerMode.PERSONALIZED
+
+
+def _check(names: list[str] | None, page: str | None) -> None:
+    if names is not None and len(names) > MAX_PAGE:
+        raise InvalidArgument(f"`names` has {len(names)} members; at most {MAX_PAGE} are allowed")
+    longest = max((len(text) for text in (*(names or ()), page or "")), default=0)
+    if longest > _LONGEST_NAME:
+        raise InvalidArgument(f"a name has {longest} characters; at most {_LONGEST_NAME} are allowed")
+
+
+@strawberry.type
+class ComponentQueries:
+    """The personalized pieces of a page."""
+
+    components: list[Component] = resolved(
+        _components,
+        description="Personalized. UI components with their versions; without a context, what everyone gets.",
+        directives=[
+            CacheControl(max_age=60, scope=CacheScope.SEGMENT, swr=30),
+            Cost(weight=1),
+            ListSize(assumed_size=20, slicing_arguments=["names"]),
+        ],
+    )

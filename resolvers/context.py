@@ -1,0 +1,233 @@
+"""The context: what personalization may use. Claimed by a client, checked against its rights, filled in."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+from strawberry import ID
+
+from flags.subject import Attribute, Subject
+from personalization.events import DecisionContext, Device, Persona, Season
+from resolvers.errors import ForbiddenContext, InvalidArgument
+from resolvers.fields import listed
+from resolvers.season import season
+from resolvers.sources.source import Customer
+from resolvers.viewer import Viewer
+
+_REGION = re.compile(r"[A-Za-z0-9-]{1,16}")
+_VERSION = re.compile(r"v[0-9]{1,4}")
+_MOST_SUPPORTED = 200
+
+
+@strawberry.input(description="A version of a component that the client can render.")
+class ComponentVersion:
+    """One line of `Context.supports`."""
+
+    name: str = listed("Name of the component, such as `hero`.")
+    version: str = listed("Version the client can render, such as `v2`.")
+
+
+@strawberry.input(
+    description="What personalization may use. Every member may be left out and is then filled in from the viewer, "
+    "the request and the clock. The context really used is in `extensions.context`."
+)
+class Context:
+    """What a client claims."""
+
+    customer_id: ID | None = strawberry.field(
+        default=None,
+        description="On whose behalf: the viewer itself, or a customer that sponsors under it. Others are forbidden.",
+    )
+    persona: Persona | None = strawberry.field(
+        default=None, description="Persona to show the page as; needs the preview right unless it is the viewer's own."
+    )
+    category: ID | None = strawberry.field(default=None, description="Category the page is about.")
+    region: str | None = strawberry.field(default=None, description="Region to show the page for.")
+    season: Season | None = strawberry.field(default=None, description="Season to show the page for.")
+    device: Device | None = strawberry.field(default=None, description="Kind of screen.")
+    supports: list[ComponentVersion] | None = strawberry.field(
+        default=None, description="Versions of components the client can render; left out, it can render all."
+    )
+
+
+ContextArgument = Annotated[
+    Context | None,
+    strawberry.argument(description="What personalization may use. Left out or null: the public default."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveContext:
+    """The context really used: claimed members where allowed, the rest filled in.
+
+    `top_categories` are the customer's strongest categories, strongest first; empty where unknown.
+    `subject` is the pseudonym a decision and a flag stick to.
+    """
+
+    subject: str
+    persona: Persona
+    customer_id: str | None = None
+    segment: str | None = None
+    category: str | None = None
+    region: str | None = None
+    season: Season | None = None
+    device: Device | None = None
+    supports: tuple[tuple[str, tuple[str, ...]], ...] | None = None
+    top_categories: tuple[str, ...] = ()
+
+    def public(self) -> dict[str, object]:
+        """What `extensions.context` says, in the schema's names."""
+        return {
+            "customerId": self.customer_id,
+            "persona": self.persona.value,
+            "segment": self.segment,
+            "category": self.category,
+            "region": self.region,
+            "season": self.season.value if self.season else None,
+            "device": self.device.value if self.device else None,
+        }
+
+    def for_decision(self, placement: str) -> DecisionContext:
+        """What the policy sees."""
+        return DecisionContext(
+            placement=placement,
+            persona=self.persona,
+            segment=self.segment,
+            category=self.category,
+            region=self.region,
+            season=self.season,
+            device=self.device,
+        )
+
+    def flag_subject(self) -> Subject:
+        """Who flags are asked for."""
+        known: dict[str, Attribute | None] = {
+            "persona": self.persona.value,
+            "segment": self.segment,
+            "category": self.category,
+            "region": self.region,
+            "season": self.season.value if self.season else None,
+            "device": self.device.value if self.device else None,
+        }
+        return Subject(self.subject, {name: value for name, value in known.items() if value is not None})
+
+
+CustomerLoad = Callable[[str], Awaitable[Customer | None]]
+
+
+@dataclass(slots=True)
+class Contexts:
+    """Resolves what clients claim, each distinct claim once a visit."""
+
+    viewer: Viewer
+    now: datetime
+    customer: CustomerLoad
+    _resolving: dict[object, asyncio.Future[EffectiveContext]] = field(default_factory=dict)
+
+    async def resolve(self, claimed: Context) -> EffectiveContext:
+        """The effective context of a claim.
+
+        Raises:
+            ForbiddenContext: the viewer may not claim it.
+            InvalidArgument: a member is malformed.
+            SourceError, DeadlineExceeded: the customer could not be read, so the right could not be checked.
+        """
+        key = _key(claimed)
+        resolving = self._resolving.get(key)
+        if resolving is None:
+            resolving = self._resolving[key] = asyncio.ensure_future(self._fill_in(claimed))
+        # Shielded: one field that is cancelled must not take the context from the others.
+        return await asyncio.shield(resolving)
+
+    @property
+    def used(self) -> tuple[EffectiveContext, ...]:
+        """The distinct contexts resolved so far, first one first."""
+        finished = (resolving for resolving in self._resolving.values() if resolving.done())
+        return tuple(
+            dict.fromkeys(each.result() for each in finished if not each.cancelled() and each.exception() is None)
+        )
+
+    async def _fill_in(self, claimed: Context) -> EffectiveContext:
+        viewer = self.viewer
+        customer_id = str(claimed.customer_id) if claimed.customer_id is not None else viewer.customer_id
+        customer = await self._allowed_customer(customer_id)
+        own = customer_id == viewer.customer_id
+        persona = self._persona(claimed, customer, own)
+        region = _checked_region(claimed.region) or (customer.region if customer else None) or viewer.region
+        return EffectiveContext(
+            subject=viewer.subject if own else f"customer:{customer_id}",
+            persona=persona,
+            customer_id=customer_id,
+            category=str(claimed.category) if claimed.category is not None else None,
+            region=region,
+            season=claimed.season or season(self.now, region),
+            device=claimed.device or viewer.device,
+            supports=_supports(claimed.supports),
+            top_categories=customer.top_categories if customer else (),
+        )
+
+    async def _allowed_customer(self, customer_id: str | None) -> Customer | None:
+        if customer_id is None:
+            return None
+        customer = await self.customer(customer_id)
+        viewer = self.viewer
+        if customer_id == viewer.customer_id or viewer.may_preview:
+            return customer
+        if customer is not None and viewer.customer_id is not None and viewer.customer_id in customer.sponsors:
+            return customer
+        # The same words whether the customer exists or not: an answer must not tell who is a customer.
+        raise ForbiddenContext(
+            "`context.customerId` must be the viewer's own, or a customer that sponsors under the viewer, "
+            "or the viewer must hold the `preview` right"
+        )
+
+    def _persona(self, claimed: Context, customer: Customer | None, own: bool) -> Persona:
+        of_viewer = self.viewer.persona if own else None
+        actual = of_viewer or (customer.persona if customer else None) or _least_known(customer)
+        if claimed.persona is None or claimed.persona is actual:
+            return actual
+        if self.viewer.may_preview:
+            return claimed.persona
+        raise ForbiddenContext(
+            f"`context.persona` is {claimed.persona.value}; only a viewer with the `preview` right may claim a persona "
+            "that is not its own"
+        )
+
+
+def _least_known(customer: Customer | None) -> Persona:
+    return Persona.VISITOR if customer is None else Persona.DIRECT_CUSTOMER
+
+
+def _checked_region(region: str | None) -> str | None:
+    if region is None or _REGION.fullmatch(region):
+        return region
+    raise InvalidArgument(f"`context.region` has {len(region)} characters; it must be 1 to 16 of A-Z, a-z, 0-9 and -")
+
+
+def _supports(versions: list[ComponentVersion] | None) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
+    if versions is None:
+        return None
+    if len(versions) > _MOST_SUPPORTED:
+        raise InvalidArgument(f"`context.supports` has {len(versions)} members; at most {_MOST_SUPPORTED} are allowed")
+    by_name: dict[str, list[str]] = {}
+    for item in versions:
+        if not _VERSION.fullmatch(item.version):
+            raise InvalidArgument("`context.supports.version` must be `v` and a number, such as `v2`")
+        by_name.setdefault(item.name, []).append(item.version)
+    return tuple((name, tuple(sorted(set(found)))) for name, found in sorted(by_name.items()))
+
+
+def _key(claimed: Context) -> object:
+    return (
+        claimed.customer_id,
+        claimed.persona,
+        claimed.category,
+        claimed.region,
+        claimed.season,
+        claimed.device,
+        _supports(claimed.supports),
+    )

@@ -1,0 +1,148 @@
+"""Shelves of products: a decision of the bandit over what the customer, the segment or everyone buys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import strawberry
+from strawberry import ID, Info, Parent
+
+from personalization import events
+from personalization.events import DecisionContext, DecisionMode, Placement, ShelfAction
+from resolvers.cache_control import CacheControl, CacheScope
+from resolvers.catalog import Product
+from resolvers.context import Context, ContextArgument, EffectiveContext
+from resolvers.cost import Cost, ListSize
+from resolvers.fallbacks import CALLERS_FAULT
+from resolvers.fields import listed, resolved
+from resolvers.pagination import page_size
+from resolvers.sources import source
+from resolvers.sources.source import ShelfKind, ShelfQuery
+from resolvers.visit import Visit
+
+_DEFAULT_ACTIONS = (ShelfAction.BESTSELLERS.value,)
+_NEVER_JOURNALLED = frozenset({DecisionMode.DEFAULT, DecisionMode.FALLBACK})
+
+
+def _reportable_id(root: Parent[events.Decision]) -> str | None:
+    return None if root.mode in _NEVER_JOURNALLED else root.id
+
+
+@strawberry.type(description="A choice, and how it came to be.")
+class Decision:
+    """Shows `events.Decision`."""
+
+    id: ID | None = resolved(
+        _reportable_id,
+        description="Give it back with the outcome. Null where nothing was decided, so nothing can be learned.",
+    )
+    action: str = listed("What was chosen: `category1`, `category2`, `bestsellers` or `trending`.")
+    probability: float = listed("How probable the choice was, above 0 and at most 1.")
+    policy: str = listed("Name and version of the policy that chose.")
+    mode: DecisionMode = listed("How the decision came to be.")
+    reason: str = listed("Why, in a word or a sentence.")
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A decision and the products it put on the shelf, as `Recommendations` shows them."""
+
+    decision: events.Decision
+    products: Sequence[source.Product]
+
+
+@strawberry.type(description="A shelf of products.")
+class Recommendations:
+    """Shows a `Shelf`."""
+
+    decision: Decision = listed("The decision behind the shelf.", CacheControl(max_age=0, scope=CacheScope.PRIVATE))
+    products: list[Product] = listed("The products on the shelf, best first.")
+
+
+async def _recommendations(
+    info: Info[Visit, None],
+    placement: Annotated[Placement, strawberry.argument(description="Where the shelf stands.")],
+    first: Annotated[int, strawberry.argument(description="Products on the shelf, 1 to 100.")] = 12,
+    context: ContextArgument = None,
+) -> Shelf:
+    visit, limit = info.context, page_size(first)
+    try:
+        if context is None:
+            return await _default(visit, placement, limit)
+        return await _decided(visit, placement, limit, context)
+    except CALLERS_FAULT:
+        raise
+    except Exception as error:
+        return _fallback(visit, placement, limit, context, error)
+
+
+async def _default(visit: Visit, placement: Placement, limit: int) -> Shelf:
+    products = await _load(visit, ShelfQuery(ShelfKind.BESTSELLERS, limit=limit))
+    decision = visit.decisions.default(
+        DecisionContext(placement.value), _DEFAULT_ACTIONS, ShelfAction.BESTSELLERS.value
+    )
+    return Shelf(decision, products)
+
+
+async def _decided(visit: Visit, placement: Placement, limit: int, claimed: Context) -> Shelf:
+    context = await visit.contexts.resolve(claimed)
+    shelves = await _feasible(visit, context, limit)
+    decision = visit.decisions.decide(
+        context.for_decision(placement.value),
+        tuple(shelves),
+        default_action=ShelfAction.BESTSELLERS.value,
+        subject=context.subject,
+        session=visit.viewer.session,
+        trace_id=visit.trace_id,
+    )
+    products = await _load(visit, shelves[decision.action])
+    # Journalled only now: a decision whose shelf could not be filled was never seen by anybody.
+    return Shelf(decision, products)
+
+
+async def _feasible(visit: Visit, context: EffectiveContext, limit: int) -> dict[str, ShelfQuery]:
+    """What each action would put on the shelf; an action without a category to show is left out."""
+    strongest = context.top_categories or await visit.strongest.of(context.persona, visit.personal_deadline)
+    region = context.region
+    shelves = {
+        action.value: ShelfQuery(ShelfKind.BESTSELLERS, category, region, limit)
+        for action, category in zip((ShelfAction.CATEGORY1, ShelfAction.CATEGORY2), strongest, strict=False)
+    }
+    shelves[ShelfAction.BESTSELLERS.value] = ShelfQuery(ShelfKind.BESTSELLERS, context.category, region, limit)
+    shelves[ShelfAction.TRENDING.value] = ShelfQuery(ShelfKind.TRENDING, context.category, region, limit)
+    return shelves
+
+
+async def _load(visit: Visit, query: ShelfQuery) -> Sequence[source.Product]:
+    products = await visit.loaders.shelves.load(query)
+    visit.loaders.know(products)
+    if query.kind is ShelfKind.BESTSELLERS:
+        visit.standby.keep(query.category_id, products)
+    return products
+
+
+def _fallback(visit: Visit, placement: Placement, limit: int, claimed: Context | None, error: Exception) -> Shelf:
+    """The default shelf from what is at hand. Nothing here may fail or wait."""
+    reason = visit.fallbacks.because("recommendations", error)
+    category = str(claimed.category) if claimed is not None and claimed.category is not None else None
+    products = visit.standby.shelf(category, limit)
+    visit.loaders.know(products)
+    decision = visit.decisions.fallback(
+        DecisionContext(placement.value), _DEFAULT_ACTIONS, ShelfAction.BESTSELLERS.value, reason
+    )
+    return Shelf(decision, products)
+
+
+@strawberry.type
+class RecommendationQueries:
+    """The personalized shelves."""
+
+    recommendations: Recommendations = resolved(
+        _recommendations,
+        description="Personalized. A shelf of products for a placement; without a context, the bestsellers.",
+        directives=[
+            CacheControl(max_age=60, scope=CacheScope.SEGMENT, swr=30),
+            Cost(weight=10),
+            ListSize(slicing_arguments=["first"]),
+        ],
+    )

@@ -1,0 +1,173 @@
+"""Decisions and outcomes come back from bytes as they went in, and nothing else does."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from personalization.bandit.sampling import normalized, sample
+from personalization.codec import decode_decision, decode_outcome, encode_decision, encode_outcome
+from personalization.errors import InvalidEvent
+from personalization.events import Decision, DecisionContext, DecisionMode, Outcome, OutcomeKind
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+MAYBE = st.none() | TEXT
+TIME = st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
+
+CONTEXTS = st.builds(
+    DecisionContext,
+    placement=TEXT,
+    persona=MAYBE,
+    segment=MAYBE,
+    category=MAYBE,
+    region=MAYBE,
+    season=MAYBE,
+    device=MAYBE,
+)
+
+
+@st.composite
+def decisions(draw: st.DrawFn) -> Decision:
+    actions = draw(st.lists(TEXT, min_size=1, max_size=6, unique=True))
+    weights = [draw(st.floats(0.01, 1.0)) for _ in actions]
+    distribution = normalized([each / sum(weights) for each in weights], len(actions))
+    decision_id = str(draw(st.uuids()))
+    index = sample(distribution, decision_id)
+    return Decision(
+        id=decision_id,
+        at=draw(TIME),
+        context=draw(CONTEXTS),
+        actions=tuple(actions),
+        distribution=distribution,
+        action=actions[index],
+        probability=distribution[index],
+        policy=draw(TEXT),
+        mode=draw(st.sampled_from(DecisionMode)),
+        reason=draw(TEXT),
+        subject=draw(MAYBE),
+        session=draw(MAYBE),
+        trace_id=draw(MAYBE),
+    )
+
+
+OUTCOMES = st.builds(
+    Outcome,
+    id=TEXT,
+    decision_id=st.uuids().map(str),
+    kind=st.sampled_from(OutcomeKind),
+    occurred_at=TIME,
+    received_at=TIME,
+    product_id=MAYBE,
+    quantity=st.none() | st.integers(1, 999),
+    session=MAYBE,
+    trace_id=MAYBE,
+)
+
+OUTCOME = Outcome(
+    id="o1",
+    decision_id="0198c0de-0000-7000-8000-000000000001",
+    kind=OutcomeKind.PURCHASED,
+    occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
+    received_at=datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC),
+)
+DECISION = Decision(
+    id="0198c0de-0000-7000-8000-000000000001",
+    at=datetime(2026, 1, 1, tzinfo=UTC),
+    context=DecisionContext("HOME"),
+    actions=("a", "b"),
+    distribution=(0.25, 0.75),
+    action="b",
+    probability=0.75,
+    policy="uniform@1",
+    mode=DecisionMode.LOG_ONLY,
+    reason="DRAWN",
+)
+
+
+@given(decisions())
+@UNHURRIED
+def test_decisions_come_back_bit_by_bit(decision: Decision) -> None:
+    assert decode_decision(encode_decision(decision)) == decision
+
+
+@given(decisions())
+@UNHURRIED
+def test_a_record_says_itself_what_was_drawn(decision: Decision) -> None:
+    record = decode_decision(encode_decision(decision))
+    index = sample(record.distribution, record.id)
+    assert (record.actions[index], record.distribution[index]) == (decision.action, decision.probability)
+
+
+@given(OUTCOMES)
+@UNHURRIED
+def test_outcomes_come_back_as_they_were(outcome: Outcome) -> None:
+    assert decode_outcome(encode_outcome(outcome)) == outcome
+
+
+def test_members_that_are_not_known_are_ignored() -> None:
+    value = orjson.loads(encode_decision(DECISION))
+    value["floor"] = 0.05
+    value["context"]["weather"] = "rain"
+    assert decode_decision(orjson.dumps(value)) == DECISION
+
+
+def test_other_offsets_are_read_as_utc() -> None:
+    elsewhere = replace(OUTCOME, occurred_at=OUTCOME.occurred_at.astimezone(timezone(timedelta(hours=-5))))
+    assert decode_outcome(encode_outcome(elsewhere)).occurred_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("name", sorted(orjson.loads(encode_decision(DECISION))))
+def test_a_decision_without_one_of_its_members_is_refused(name: str) -> None:
+    value = orjson.loads(encode_decision(DECISION))
+    del value[name]
+    with pytest.raises(InvalidEvent, match=f"decision.{name} is missing"):
+        decode_decision(orjson.dumps(value))
+
+
+@pytest.mark.parametrize("name", sorted(orjson.loads(encode_outcome(OUTCOME))))
+def test_an_outcome_without_one_of_its_members_is_refused(name: str) -> None:
+    value = orjson.loads(encode_outcome(OUTCOME))
+    del value[name]
+    with pytest.raises(InvalidEvent, match=f"outcome.{name} is missing"):
+        decode_outcome(orjson.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("v", 2),
+        ("v", "1"),
+        ("id", 7),
+        ("at", "yesterday"),
+        ("at", "2026-01-01T00:00:00"),
+        ("context", ["HOME"]),
+        ("context", {"placement": "HOME"}),
+        ("actions", ["a", 1]),
+        ("actions", ["a", "b", "c"]),
+        ("distribution", [0.25, None]),
+        ("action", "c"),
+        ("probability", "0.75"),
+        ("probability", True),
+        ("mode", "GUESSED"),
+        ("session", 3),
+    ],
+)
+def test_a_decision_with_a_member_that_does_not_fit_is_refused(name: str, value: object) -> None:
+    members = orjson.loads(encode_decision(DECISION)) | {name: value}
+    with pytest.raises(InvalidEvent, match="decision"):
+        decode_decision(orjson.dumps(members))
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"[]", b"null", b"\xff", b'"x"'])
+def test_what_is_no_object_is_refused(value: bytes) -> None:
+    with pytest.raises(InvalidEvent, match="outcome"):
+        decode_outcome(value)
+
+
+def test_text_that_is_not_unicode_is_refused() -> None:
+    with pytest.raises(InvalidEvent, match="cannot be written"):
+        encode_outcome(replace(OUTCOME, product_id="\ud800"))

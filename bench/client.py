@@ -1,4 +1,4 @@
-"""A small HTTP client that costs little, so that what is measured is the server: one connection, one request at a time."""
+"""A small HTTP client that costs little, so that what is measured is the server: one request after another."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -16,17 +16,22 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
+from graphql import GraphQLSchema
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-import gateway.assembly
 from bench.client import Call, Timings, measure
 from bench.processes import free_port, server
-from gateway.app import build_app
+from gateway.assembly import Assembly
 from gateway.settings import Settings
-from gateway.telemetry import TraceMiddleware
+from gateway.telemetry import build_telemetry
+from gateway.visitor import SetVisitorCookie
+from personalization.clock import SystemClock
 from resolvers.sources.embedded_build import prepare_store
 
 HOME = Path(__file__).parent.parent / "docs" / "home.graphql"
@@ -87,14 +92,17 @@ def _rounds(timing: Timings, each: int) -> list[float]:
 
 def create_bare() -> Starlette:
     """The gateway with nothing of what is measured."""
+    settings = Settings()
+    assembly = Assembly(settings, build_telemetry(settings), SystemClock(), instrument=_leave_alone)
+    return Starlette(
+        routes=[Route("/graphql", assembly.graphql)],
+        middleware=[Middleware(CORSMiddleware), Middleware(SetVisitorCookie)],
+        lifespan=assembly.lifespan,
+    )
 
-    def leave_alone(*_: object) -> None:
-        """Instead of `instrument`."""
 
-    gateway.assembly.instrument = leave_alone
-    app = build_app(Settings())
-    app.user_middleware = [each for each in app.user_middleware if each.cls is not TraceMiddleware]
-    return app
+def _leave_alone(_schema: GraphQLSchema, _registry: CollectorRegistry) -> None:
+    """Instead of `instrument`."""
 
 
 def create_sink() -> Starlette:

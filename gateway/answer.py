@@ -11,7 +11,10 @@ from gateway.negotiation import Accepted, Media
 
 NO_STORE = "no-store"
 _CONTENT_TYPES = MappingProxyType({media: (b"content-type", media.value.encode("latin-1")) for media in Media})
-_ALWAYS = ((b"vary", b"Accept"), (b"x-content-type-options", b"nosniff"))
+_ALWAYS = ((b"x-content-type-options", b"nosniff"),)
+_BY_ACCEPT = (b"vary", b"Accept")
+# What a browser may keep for one viewer must not be shown to the next one who signs in there.
+_BY_VIEWER = (b"vary", b"Accept, Authorization, Cookie")
 
 
 class Answer:
@@ -58,7 +61,7 @@ class Answer:
 
     async def redirect(self, location: str) -> None:
         """Send a browser to a page."""
-        await self._send_start(303, [(b"location", location.encode()), (b"content-length", b"0"), *_ALWAYS])
+        await self._send_start(303, [(b"location", location.encode()), (b"content-length", b"0"), _BY_ACCEPT, *_ALWAYS])
         await self._body(b"", more=False)
 
     async def _json(self, status: int, media: Media, body: bytes, headers: Mapping[str, str]) -> None:
@@ -67,7 +70,9 @@ class Answer:
 
     async def _start(self, status: int, media: Media, headers: Mapping[str, str], *more: tuple[bytes, bytes]) -> None:
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        await self._send_start(status, [_CONTENT_TYPES[media], *raw, *more, *_ALWAYS])
+        kept = headers.get("cache-control", "").startswith("private, max-age")
+        vary = _BY_VIEWER if kept else _BY_ACCEPT
+        await self._send_start(status, [_CONTENT_TYPES[media], *raw, *more, vary, *_ALWAYS])
 
     async def _send_start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.started = True

@@ -1,9 +1,9 @@
 """The way in: the gateway as one ASGI application.
 
-    GET, POST /graphql   GraphQL over HTTP            gateway/endpoint.py
-    POST      /events    what pages saw happen        gateway/tags.py
-    GET       /graphiql/ a browser's GraphQL client   gateway/graphiql.py
-    GET       /live /ready /metrics                   gateway/health.py
+GET, POST /graphql   GraphQL over HTTP            gateway/endpoint.py
+POST      /events    what pages saw happen        gateway/tags.py
+GET       /graphiql/ a browser's GraphQL client   gateway/graphiql.py
+GET       /live /ready /metrics                   gateway/health.py
 """
 
 from starlette.applications import Starlette

@@ -2,11 +2,13 @@
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
+from graphql import GraphQLSchema
+from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -51,11 +53,18 @@ class Doors:
 class Assembly:
     """The parts of one process. `readiness` tells when they may be used."""
 
-    def __init__(self, settings: Settings, telemetry: Telemetry, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        telemetry: Telemetry,
+        clock: Clock,
+        instrument: Callable[[GraphQLSchema, CollectorRegistry], None] = instrument,
+    ) -> None:
         self.readiness = Readiness(("flags", "shop", "documents"))
         self._settings = settings
         self._telemetry = telemetry
         self._clock = clock
+        self._instrument = instrument
         self._doors: Doors | None = None
 
     @asynccontextmanager
@@ -127,7 +136,7 @@ class Assembly:
     async def _endpoint(self, visits: Visits) -> GraphQLEndpoint:
         settings, registry = self._settings, self._telemetry.registry
         schema = executable(build_schema())
-        instrument(schema, registry)
+        self._instrument(schema, registry)
         documents = Documents(schema, settings, registry)
         await documents.warm()
         self.readiness.done("documents")

@@ -21,11 +21,10 @@ from resolvers.sources.source import ShelfKind, ShelfQuery
 from resolvers.visit import Visit
 
 _DEFAULT_ACTIONS = (ShelfAction.BESTSELLERS.value,)
-_NEVER_JOURNALLED = frozenset({DecisionMode.DEFAULT, DecisionMode.FALLBACK})
 
 
 def _reportable_id(root: Parent[events.Decision]) -> str | None:
-    return None if root.mode in _NEVER_JOURNALLED else root.id
+    return None if root.mode is DecisionMode.DEFAULT else root.id
 
 
 @strawberry.type(description="A choice, and how it came to be.")
@@ -34,7 +33,7 @@ class Decision:
 
     id: ID | None = resolved(
         _reportable_id,
-        description="Give it back with the outcome. Null where nothing was decided, so nothing can be learned.",
+        description="Give it back with the outcome. Null for the public default, from which nothing is learned.",
     )
     action: str = listed("What was chosen: `category1`, `category2`, `bestsellers` or `trending`.")
     probability: float = listed("How probable the choice was, above 0 and at most 1.")
@@ -87,7 +86,7 @@ async def _default(visit: Visit, placement: Placement, limit: int) -> Shelf:
 async def _decided(visit: Visit, placement: Placement, limit: int, claimed: Context) -> Shelf:
     context = await visit.contexts.resolve(claimed)
     shelves = await _feasible(visit, context, limit)
-    decision = visit.decisions.decide(
+    decision = visit.decisions.propose(
         context.for_decision(placement.value),
         tuple(shelves),
         default_action=ShelfAction.BESTSELLERS.value,
@@ -97,7 +96,7 @@ async def _decided(visit: Visit, placement: Placement, limit: int, claimed: Cont
     )
     products = await _load(visit, shelves[decision.action])
     # Journalled only now: a decision whose shelf could not be filled was never seen by anybody.
-    return Shelf(decision, products)
+    return Shelf(visit.decisions.record(decision), products)
 
 
 async def _feasible(visit: Visit, context: EffectiveContext, limit: int) -> dict[str, ShelfQuery]:
@@ -128,7 +127,13 @@ def _fallback(visit: Visit, placement: Placement, limit: int, claimed: Context |
     products = visit.standby.shelf(category, limit)
     visit.loaders.know(products)
     decision = visit.decisions.fallback(
-        DecisionContext(placement.value), _DEFAULT_ACTIONS, ShelfAction.BESTSELLERS.value, reason
+        DecisionContext(placement.value),
+        _DEFAULT_ACTIONS,
+        ShelfAction.BESTSELLERS.value,
+        reason,
+        subject=visit.viewer.subject,
+        session=visit.viewer.session,
+        trace_id=visit.trace_id,
     )
     return Shelf(decision, products)
 

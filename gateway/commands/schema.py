@@ -18,7 +18,7 @@ def schema(
         typer.Option("--check", help="Say whether the file is what the code prints, and the rules of the schema hold."),
     ] = False,
     write: Annotated[
-        bool, typer.Option("--write", help="Write the file; refused for breaking changes that no decision accounts for.")
+        bool, typer.Option("--write", help="Write the file; refused for a breaking change that no decision names.")
     ] = False,
     file: Annotated[Path, typer.Option(help="The committed schema.")] = SCHEMA_FILE,
     decisions: Annotated[Path, typer.Option(help="Pages that account for breaking changes.")] = DECISIONS,
@@ -63,7 +63,7 @@ def _unaccounted(file: Path, now: str, decisions: Path) -> list[str]:
         return []
     found = changes(file.read_text(), now, decisions)
     return [
-        f"breaking: {change}\n  Clients in use may break. Keep the old beside the new and deprecate it, or say in a page "
+        f"breaking: {change}\n  Clients in use may break. Keep the old beside the new, deprecated, or say in a page "
         f"under {decisions}/ why, with the line\n  Breaking: {change}"
         for change in found.unaccounted
     ]

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from uuid import UUID, uuid5
 
 import structlog
-from opentelemetry.trace import Span, Tracer, format_trace_id
+from opentelemetry.trace import Span, SpanContext, Tracer, format_trace_id, get_current_span
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from personalization.bandit.policy import Policy
@@ -75,16 +75,37 @@ class DecisionService:
         Raises:
             InvalidDistribution: there are neither actions nor a default action.
         """
-        started = perf_counter()
-        span = self._tracer.start_span("decision")
-        question = _Question(context, tuple(actions), subject, session, trace_id or _trace_id(span))
+        question = _Question(context, tuple(actions), subject, session, trace_id)
+        decision, span = self._proposed(question, default_action)
         try:
-            decision = self._drawn(question)
-            self._journal.record(decision, span.get_span_context())
-        except Exception as error:  # a policy may raise whatever it likes, and the page still gets its answer
-            decision = self._fell_back(question, question.default(default_action), _reason(error), span)
-        self._metrics.seconds.observe(perf_counter() - started)
-        self._tell(decision, span)
+            self._journal.record(decision, span)
+        except JournalFull as error:
+            question = replace(question, trace_id=decision.trace_id)
+            decision = self._fell_back(question, question.default(default_action), _reason(error))
+        self._count(decision)
+        return decision
+
+    def propose(
+        self,
+        context: DecisionContext,
+        actions: Sequence[str],
+        *,
+        default_action: str | None = None,
+        subject: str | None = None,
+        session: str | None = None,
+        trace_id: str | None = None,
+    ) -> Decision:
+        """As `decide`, but nothing is journalled or counted: `record` it once the viewer really gets it."""
+        return self._proposed(_Question(context, tuple(actions), subject, session, trace_id), default_action)[0]
+
+    def record(self, decision: Decision) -> Decision:
+        """Journal and count a proposed decision that is being served.
+
+        Raises:
+            JournalFull: it was not journalled, so it must not be served either.
+        """
+        self._journal.record(decision, get_current_span().get_span_context())
+        self._count(decision)
         return decision
 
     def fallback(
@@ -104,8 +125,11 @@ class DecisionService:
         """
         span = self._tracer.start_span("decision")
         question = _Question(context, tuple(actions), subject, session, trace_id or _trace_id(span))
-        decision = self._fell_back(question, default_action, reason, span)
-        self._tell(decision, span)
+        decision = self._fell_back(question, default_action, reason)
+        with suppress(JournalFull):  # it is the answer all the same; its outcomes will have no decision
+            self._journal.record(decision, span.get_span_context())
+        self._count(decision)
+        self._end(span, decision)
         return decision
 
     def default(
@@ -115,8 +139,21 @@ class DecisionService:
         decision_id = str(uuid5(_DEFAULTS, f"{context.placement}/{default_action}"))
         question = _Question(context, tuple(actions))
         decision = self._certain(question, decision_id, default_action, DecisionMode.DEFAULT, reason)
-        self._metrics.decisions.labels(context.placement, decision.mode.value, decision.action).inc()
+        self._count(decision)
         return decision
+
+    def _proposed(self, question: "_Question", default_action: str | None) -> tuple[Decision, SpanContext]:
+        started = perf_counter()
+        span = self._tracer.start_span("decision")
+        if question.trace_id is None:
+            question = replace(question, trace_id=_trace_id(span))
+        try:
+            decision = self._drawn(question)
+        except Exception as error:  # a policy may raise whatever it likes, and the page still gets its answer
+            decision = self._fell_back(question, question.default(default_action), _reason(error))
+        self._metrics.seconds.observe(perf_counter() - started)
+        self._end(span, decision)
+        return decision, span.get_span_context()
 
     def _drawn(self, question: "_Question") -> Decision:
         distribution = normalized(self._policy.distribution(question.context, question.actions), len(question.actions))
@@ -138,12 +175,9 @@ class DecisionService:
             trace_id=question.trace_id,
         )
 
-    def _fell_back(self, question: "_Question", default_action: str, reason: str, span: Span) -> Decision:
-        decision = self._certain(question, self._ids(), default_action, DecisionMode.FALLBACK, reason)
+    def _fell_back(self, question: "_Question", default_action: str, reason: str) -> Decision:
         self._metrics.fallbacks.labels(question.context.placement, reason).inc()
-        with suppress(JournalFull):  # it is the answer all the same; its outcomes will have no decision
-            self._journal.record(decision, span.get_span_context())
-        return decision
+        return self._certain(question, self._ids(), default_action, DecisionMode.FALLBACK, reason)
 
     def _certain(
         self, question: "_Question", decision_id: str, action: str, mode: DecisionMode, reason: str
@@ -165,9 +199,10 @@ class DecisionService:
             trace_id=question.trace_id,
         )
 
-    def _tell(self, decision: Decision, span: Span) -> None:
-        """Count the decision and end its span."""
+    def _count(self, decision: Decision) -> None:
         self._metrics.decisions.labels(decision.context.placement, decision.mode.value, decision.action).inc()
+
+    def _end(self, span: Span, decision: Decision) -> None:
         if span.is_recording():
             span.set_attributes(_attributes(decision))
         span.end()
@@ -208,7 +243,7 @@ class _DecisionMetrics:
         )
         self.seconds = Histogram(
             "gateway_decision_seconds",
-            "Time from a context to a decision that the journal has taken.",
+            "Time from a context to a decision.",
             registry=registry,
             buckets=(25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 50e-3, 250e-3),
         )

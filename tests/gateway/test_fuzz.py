@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import schemathesis
@@ -15,8 +16,9 @@ def introspected() -> dict[str, object]:
     """The committed schema as introspection tells it, without `@defer` and `@stream`: graphql-core will not execute
     a schema that has them in the one way schemathesis knows."""
     schema = build_schema((ROOT / "schema.graphql").read_text())
-    plain = [each for each in schema.directives if each.name not in ("defer", "stream")]
-    return dict(introspection_from_schema(GraphQLSchema(**{**schema.to_kwargs(), "directives": plain})))
+    plain: Any = [each for each in schema.directives if each.name not in ("defer", "stream")]
+    kwargs: dict[str, Any] = {**schema.to_kwargs(), "directives": plain}
+    return dict(introspection_from_schema(GraphQLSchema(**kwargs)))
 
 
 SCHEMA = schemathesis.graphql.from_dict(introspected())
@@ -38,7 +40,7 @@ def url(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-def test_no_operation_breaks_the_gateway(case: schemathesis.Case, url: str) -> None:
+def test_no_operation_breaks_the_gateway(case: schemathesis.Case[Any], url: str) -> None:
     response = case.call(base_url=f"{url}/graphql")
     assert response.status_code < 500, response.text
     codes = {error["extensions"]["code"] for error in response.json().get("errors", ())}

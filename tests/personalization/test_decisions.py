@@ -18,7 +18,7 @@ from personalization.clock import ManualClock
 from personalization.codec import decode_decision
 from personalization.decision.journal import DecisionJournal, JournalLimits
 from personalization.decision.service import DecisionService
-from personalization.errors import InvalidDistribution
+from personalization.errors import InvalidDistribution, JournalFull
 from personalization.events import Decision, DecisionContext, DecisionMode, ShelfAction
 from personalization.hub.memory import MemoryHub
 from personalization.hub.topics import DECISIONS
@@ -195,3 +195,20 @@ async def test_a_decision_is_a_span_of_the_trace_that_asked() -> None:
     async with setup.hub.consumer("checking", [DECISIONS]) as consumer:
         (stored,) = await drain(consumer)
     assert stored.event.headers == {"traceparent": traceparent(span.context)}
+
+
+async def test_a_proposal_is_journalled_only_when_it_is_recorded() -> None:
+    setup = Setup()
+    dropped = setup.service.propose(CONTEXT, ACTIONS)
+    served = setup.service.propose(CONTEXT, ACTIONS, subject="visitor:1")
+    assert setup.service.record(served) == served
+    assert setup.count("gateway_decisions_total", placement="HOME", mode="LOG_ONLY", action=served.action) == 1
+    assert dropped.id != served.id
+    assert await setup.journalled() == [served]
+
+
+async def test_a_proposal_that_cannot_be_journalled_is_refused() -> None:
+    setup = Setup(capacity=1)
+    setup.service.decide(CONTEXT, ACTIONS)
+    with pytest.raises(JournalFull):
+        setup.service.record(setup.service.propose(CONTEXT, ACTIONS))

@@ -113,7 +113,7 @@ async def test_readers_share_the_work_and_inherit_that_of_the_dead(path: Path, h
     assert len(places) == len(set(places)), "what was committed is read by nobody else"
 
 
-async def feed(hub: SqliteHub, until: "asyncio.Future[list[list[str]]]") -> int:
+async def feed(hub: SqliteHub, until: "asyncio.Future[tuple[list[str], list[str]]]") -> int:
     """Append events little by little until that is done; how many they were."""
     appended = 0
     while not until.done():

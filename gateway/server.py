@@ -26,10 +26,10 @@ from prometheus_client.multiprocess import mark_process_dead
 from pydantic import SecretStr
 from uvicorn import Config, Server
 
+from gateway.errors import StartRefused
 from gateway.logs import configure_logging
 from gateway.settings import Settings
 from gateway.telemetry import MULTIPROCESS_DIR
-from personalization.errors import PersonaError
 
 FACTORY = "gateway.app:create_app"
 PREFIX = "GATEWAY_"
@@ -46,7 +46,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 log = structlog.get_logger("gateway.server")
 
 
-class CannotListen(PersonaError):
+class CannotListen(StartRefused):
     """The address to listen on is taken or is not one of this machine's; the cause says which."""
 
 

@@ -77,7 +77,8 @@ class Desks:
             desk.reader.until(deadline)
             return work(desk)
         except sqlite3.Error as error:
-            if deadline.remaining() <= 0.0:
+            # SQLite gives up on a lock a little before the time it was told to wait is over.
+            if deadline.remaining() <= 0.0 or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
                 raise DeadlineExceeded(f"time ran out while {doing}") from error
             raise SourceUnavailable(f"the embedded shop failed while {doing}: {error}") from error
 

@@ -27,6 +27,7 @@ $(VENV)/.dev: $(VENV)/.run
 
 run: $(VENV)/.run ## Install, prepare the embedded shop, serve on http://localhost:8000
 	@$(BIN)/gateway data prepare
+	@echo "Serving: open http://localhost:8000 in a browser (Ctrl+C stops)"
 	@exec $(BIN)/gateway serve
 
 check: $(VENV)/.dev ## Lint, types, import contracts, schema

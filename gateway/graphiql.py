@@ -31,6 +31,7 @@ _ASSETS = (
     ("react.production.min.js", "text/javascript"),
     ("react-dom.production.min.js", "text/javascript"),
     ("start.js", "text/javascript"),
+    ("home.graphql", "text/plain"),
     ("page.css", "text/css"),
     ("page.html", "text/html"),
 )

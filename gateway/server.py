@@ -72,7 +72,7 @@ def serve(settings: Settings, factory: str = FACTORY) -> None:
     write_environment(settings)
     listener = listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
-    log.info("listening", host=host, port=port, workers=settings.workers)
+    log.info("listening", host=host, port=port, workers=settings.workers, open=f"http://{_browsable(host)}:{port}/")
     if settings.workers == 1:
         run_worker(settings, factory, listener)
     else:
@@ -112,6 +112,11 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotListen(f"cannot listen on {host} port {port}: {error.strerror}") from error
     listener.setblocking(False)
     return listener
+
+
+def _browsable(host: str) -> str:
+    """What to type into a browser on this machine to get to an address that is listened on."""
+    return "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host  # noqa: S104
 
 
 class DrainingServer(Server):

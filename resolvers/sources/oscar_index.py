@@ -84,7 +84,7 @@ class _Sold:
         return cls(ever, recent, before)
 
     def gain(self, product_id: str) -> float:
-        """Purchase lines a week lately, less those a week before."""
+        """Purchase lines a day lately, less those a day before."""
         return self.recent[product_id] / RECENT.days - self.before[product_id] / BEFORE.days
 
 

@@ -68,13 +68,16 @@ class Components:
         names: Sequence[str] | None = None,
         page: str | None = None,
         supports: Mapping[str, Sequence[str]] | None = None,
+        *,
+        flags: FlagSet | None = None,
     ) -> list[ComponentChoice]:
         """The components with these names, in their order; without names, those of the page (or all), as defined.
 
-        All are decided over one set of definitions. With names and a page, those that do not stand on it are off.
+        All are decided over one set of definitions: `flags`, for those who choose more than once for one page, or the
+        set in use. With names and a page, those that do not stand on it are off.
         `supports` says which versions the client can render; of components that it leaves out it can render all.
         """
-        flags = self._snapshot()
+        flags = flags or self._snapshot()
         index = self._index_of(flags)
         attributes = flags.attributes_of(subject)
         wanted = index.names_on(page) if names is None else names

@@ -96,7 +96,8 @@ async def _components(
 ) -> Sequence[Piece]:
     _check(names, page)
     subject, supports, mode = await _asked_for(info.context, context)
-    choices = info.context.components.choose(subject, names, page, supports)
+    visit = info.context
+    choices = visit.components.choose(subject, names, page, supports, flags=visit.flag_set)
     return [Piece(choice, mode) for choice in choices]
 
 

@@ -4,6 +4,7 @@ A resolver that runs once an item is never given a span of its own: its runs are
 Where the operation is not recorded, an instrumented resolver costs one attribute check.
 """
 
+from asyncio import Future, isfuture
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from inspect import isawaitable
@@ -38,7 +39,7 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 class Fold:
     """All runs of the resolver of one field path, to become one span."""
 
-    __slots__ = ("durations", "ended", "errors", "name", "started")
+    __slots__ = ("_waiting", "durations", "ended", "errors", "name", "started")
 
     def __init__(self, name: str, started: int) -> None:
         self.name = name
@@ -46,11 +47,30 @@ class Fold:
         self.ended = started
         self.durations: list[int] = []
         self.errors = 0
+        self._waiting: list[tuple[Future[Any], int]] = []
 
     def add(self, started: int) -> None:
         """Note a run that began at `started` and ended now (nanoseconds of `perf_counter_ns`)."""
         self.ended = ended = perf_counter_ns()
         self.durations.append(ended - started)
+
+    def follow(self, future: "Future[Any]", started: int) -> None:
+        """Note the run when `future` is done. What one batch brings is noted in one go, which costs an item little."""
+        self._waiting.append((future, started))
+        if len(self._waiting) == 1:
+            future.add_done_callback(self._settle)
+
+    def _settle(self, _future: "Future[Any]") -> None:
+        self.ended = ended = perf_counter_ns()
+        waiting, self._waiting = self._waiting, []
+        for future, started in waiting:
+            if not future.done():
+                self._waiting.append((future, started))
+                continue
+            self.durations.append(ended - started)
+            self.errors += future.cancelled() or future.exception() is not None
+        if self._waiting:
+            self._waiting[0][0].add_done_callback(self._settle)
 
     async def awaited(self, result: Awaitable[Any], started: int) -> Any:
         """What `result` gives, noting when it was there."""
@@ -96,6 +116,9 @@ class OperationTrace:
             fold.errors += 1
             fold.add(started)
             raise
+        if isfuture(result):
+            fold.follow(result, started)
+            return result
         if info.is_awaitable(result):
             return fold.awaited(result, started)
         fold.add(started)

@@ -26,7 +26,8 @@ def server(arguments: list[str], port: int, environment: dict[str, str]) -> Iter
     """Run `python -m ...` until the block ends; begins once it answers."""
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments],
-        env={**os.environ, **environment},
+        # One hash seed for all: the order of sets and dicts must not be what is measured.
+        env={**os.environ, "PYTHONHASHSEED": "0", **environment},
         stdout=subprocess.DEVNULL,
     )
     try:

@@ -96,14 +96,15 @@ class Fold:
 class OperationTrace:
     """The record of one operation that is being traced. A visit holds it as `trace`, and None when not recorded."""
 
-    __slots__ = ("_by_keys", "_by_name", "_context", "_epoch", "_tracer", "span")
+    __slots__ = ("_above", "_by_keys", "_by_name", "_context", "_epoch", "_tracer", "span")
 
     def __init__(self, tracer: Tracer, span: Span) -> None:
         self.span = span
         self._tracer = tracer
         self._context = set_span_in_context(span)
         self._epoch = time_ns() - perf_counter_ns()
-        self._by_keys: dict[tuple[str, ...], Fold] = {}
+        self._by_keys: dict[tuple[object, ...], Fold] = {}
+        self._above: list[object] = []
         self._by_name: dict[str, Fold] = {}
 
     def measure(self, resolve: Resolver, source: object, info: Info, arguments: dict[str, Any]) -> Any:
@@ -125,14 +126,22 @@ class OperationTrace:
         return result
 
     def _fold(self, info: Info) -> Fold:
-        keys = response_keys(info.path)
-        fold = self._by_keys.get(keys)
+        place: Any = info.path
+        keys: list[object] = []
+        # Up to the nearest list: its own path is one object for all its items, and the way further up is the same.
+        while place is not None and place[1].__class__ is not int:
+            keys.append(place[1])
+            place = place[0]
+        above = None if place is None else place[0]
+        known = (id(above), *keys)
+        fold = self._by_keys.get(known)
         if fold is None:
+            self._above.append(above)  # kept, so that its id is not given to another path
             name = field_path(info)
             fold = self._by_name.get(name)
             if fold is None:
                 fold = self._by_name[name] = Fold(name, perf_counter_ns())
-            self._by_keys[keys] = fold
+            self._by_keys[known] = fold
         return fold
 
     def child(self, name: str) -> Span:
@@ -307,8 +316,15 @@ class RootField:
             span.end()
 
 
-def per_item(resolve: Resolver) -> Resolver:
+def per_item(resolve: Resolver, *, takes_arguments: bool) -> Resolver:
     """`resolve`, folded into the span of its field path whenever the operation is recorded."""
+    if not takes_arguments:
+
+        def bare_item(source: object, info: Info) -> Any:
+            trace: OperationTrace | None = info.context.trace
+            return resolve(source, info) if trace is None else trace.measure(resolve, source, info, {})
+
+        return bare_item
 
     def item(source: object, info: Info, **arguments: Any) -> Any:
         trace: OperationTrace | None = info.context.trace
@@ -340,7 +356,7 @@ def instrument(schema: GraphQLSchema, registry: CollectorRegistry) -> None:
                 title = f"resolve {name}" if CONTEXT_ARGUMENT in field.args else None
                 field.resolve = RootField(field.resolve, title, seconds.labels(name), errors.labels(name))
             else:
-                field.resolve = per_item(field.resolve)
+                field.resolve = per_item(field.resolve, takes_arguments=bool(field.args))
 
 
 def has_resolver(field: GraphQLField) -> bool:

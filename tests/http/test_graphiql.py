@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
+from graphql import build_schema, parse, validate
 from starlette.applications import Starlette
 
 from gateway.graphiql import graphiql_routes
@@ -52,3 +54,10 @@ async def test_files_are_sent_as_the_browser_takes_them(browser: httpx.AsyncClie
 @pytest.mark.parametrize("name", ["nothing.js", "page.html.gz", "NOTICE.md", "..%2Fsettings.py"])
 async def test_nothing_else_is_served(browser: httpx.AsyncClient, name: str) -> None:
     assert (await browser.get(f"/graphiql/{name}")).status_code == 404
+
+
+async def test_the_query_it_starts_with_fits_the_schema(browser: httpx.AsyncClient) -> None:
+    script = (await browser.get("/graphiql/start.js")).text
+    [query] = re.findall(r"const query = `([^`]+)`", script)
+    schema = build_schema((Path(__file__).parents[2] / "schema.graphql").read_text())
+    assert validate(schema, parse(query)) == []

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from personalization.clock import SystemClock
+from personalization.errors import PartitionLost
 from personalization.hub.consumer import Pace
 from personalization.hub.sqlite import SqliteHub
 from personalization.hub.sqlite_file import HubFile
@@ -21,7 +22,10 @@ async def read_for_ever(path: Path, lease: float) -> None:
             batch = await consumer.poll_batch(20, 1.0)
             if not batch:
                 continue
-            await consumer.commit({(each.topic, each.partition): each.offset + 1 for each in batch})
+            try:
+                await consumer.commit({(each.topic, each.partition): each.offset + 1 for each in batch})
+            except PartitionLost:  # on a machine that is busy elsewhere; another member reads the batch then
+                continue
             for each in batch:
                 sys.stdout.write(f"{each.partition} {each.offset} {each.event.id}\n")
             sys.stdout.flush()

@@ -4,6 +4,7 @@ import sys
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from gateway.commands import data, documents, flags
 from gateway.commands.schema import schema
@@ -57,6 +58,11 @@ def main() -> None:
     except PersonaError as error:
         typer.echo(f"gateway: {error}", err=True)
         sys.exit(1)
+    except ValidationError as error:
+        for finding in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in finding["loc"]).upper()
+            typer.echo(f"gateway: {f'GATEWAY_{name}: ' if name else ''}{finding['msg']}", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

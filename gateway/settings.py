@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     )
     upstream_connections: int = Field(64, ge=1, description="Connections kept to the upstream.")
     upstream_retries: int = Field(2, ge=0, le=10, description="Retries of a failed upstream read.")
-    upstream_concurrency: int = Field(16, ge=1, description="Concurrent calls of one batch to an `oscar` shop.")
+    upstream_concurrency: int = Field(16, ge=1, description="Calls at a time to an `oscar` shop, all batches together.")
     breaker_threshold: int = Field(5, ge=1, description="Upstream failures in a row that open the circuit.")
     breaker_recovery_ms: int = Field(2000, ge=1, description="How long an open circuit refuses calls.")
     oscar_user: str | None = Field(None, description="Staff user of the `oscar` shop, to read orders.")
@@ -72,7 +72,11 @@ class Settings(BaseSettings):
     max_root_fields: int = Field(20, ge=1, description="Most fields at the root of an operation.")
     max_cost: int = Field(5000, ge=1, description="Highest cost of an operation, from `@cost` and `@listSize`.")
     introspection: bool = Field(True, description="Whether clients may ask for the schema.")
-    operation_cache_size: int = Field(1000, ge=1, description="Operations kept parsed, validated and costed.")
+    operation_cache_size: int = Field(
+        1000,
+        ge=1,
+        description="Places for operations kept ready; one takes a place for each 200 tokens or 16 kB begun.",
+    )
     apq: bool = Field(True, description="Whether automatic persisted queries are taken.")
     documents_mode: DocumentsMode = Field(
         DocumentsMode.OFF,
@@ -104,6 +108,12 @@ class Settings(BaseSettings):
     )
     trace_sample_ratio: float = Field(1.0, ge=0, le=1, description="Share of new traces that are recorded.")
     log_level: str = Field("INFO", description="Least severe level logged.")
+
+    @model_validator(mode="after")
+    def _staff_is_whole(self) -> Self:
+        if (self.oscar_user is None) != (self.oscar_password is None):
+            raise ValueError("GATEWAY_OSCAR_USER and GATEWAY_OSCAR_PASSWORD go together; one of them is not set")
+        return self
 
     @field_validator("cors_origins", mode="before")
     @classmethod

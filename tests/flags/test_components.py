@@ -169,3 +169,13 @@ def test_choices_are_counted_by_who_decided(components: Components, tmp_path: Pa
         for decider in ("DEFAULT", "RULE", "KILL_SWITCH")
     }
     assert counts == {"DEFAULT": 1, "RULE": 1, "KILL_SWITCH": 1}
+
+
+def test_a_page_can_be_chosen_over_one_set_while_another_is_in_use(tmp_path: Path) -> None:
+    write(tmp_path, {"hero": component("hero", {"if": [BUILDER, "v2", None]})})
+    before = FlagSet(read(tmp_path))
+    write(tmp_path, {"hero": component("hero", {"if": [BUILDER, "v2", None]}, state="DISABLED")})
+    after = FlagSet(read(tmp_path))
+    components = Components(lambda: after)
+    assert components.choose(Subject(), ["hero"])[0].enabled is False
+    assert components.choose(Subject(), ["hero"], flags=before)[0].enabled is True

@@ -56,8 +56,11 @@ async def test_nothing_else_is_served(browser: httpx.AsyncClient, name: str) -> 
     assert (await browser.get(f"/graphiql/{name}")).status_code == 404
 
 
-async def test_the_query_it_starts_with_fits_the_schema(browser: httpx.AsyncClient) -> None:
+async def test_the_queries_it_opens_with_fit_the_schema(browser: httpx.AsyncClient) -> None:
+    home = (await browser.get("/graphiql/home.graphql")).text
     script = (await browser.get("/graphiql/start.js")).text
-    [query] = re.findall(r"const query = `([^`]+)`", script)
+    [plain] = re.findall(r"const plain = `([^`]+)`", script)
     schema = build_schema((Path(__file__).parents[2] / "schema.graphql").read_text())
-    assert validate(schema, parse(query)) == []
+    for query in (plain, home):
+        assert validate(schema, parse(query)) == []
+    assert "query Home(" in home, "the script renames it"

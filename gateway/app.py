@@ -20,6 +20,17 @@ from gateway.telemetry import Telemetry, TraceMiddleware, build_telemetry
 from gateway.visitor import SetVisitorCookie
 from personalization.clock import Clock, SystemClock
 
+# What pages from elsewhere may send; the last three are the headers by which a GET proves that a page meant it.
+_ALLOWED_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Traceparent",
+    "Tracestate",
+    "Apollo-Require-Preflight",
+    "GraphQL-Require-Preflight",
+    "X-Apollo-Operation-Name",
+)
+
 
 def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: Clock | None = None) -> Starlette:
     """The application. Its parts are opened by its lifespan, and closed by it in reverse."""
@@ -40,7 +51,7 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
                 allow_origins=settings.cors_origins,
                 allow_credentials=True,
                 allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type", "Traceparent", "Tracestate"],
+                allow_headers=_ALLOWED_HEADERS,
                 expose_headers=["Traceresponse", "Server-Timing"],
                 max_age=600,
             ),

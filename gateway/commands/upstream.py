@@ -3,6 +3,7 @@
 import asyncio
 import math
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -27,6 +28,7 @@ def upstream(
     """Serve the embedded shop over the REST contract until SIGTERM or SIGINT; requests begun by then are finished."""
     import uvicorn
 
+    from gateway.logs import configure_logging
     from gateway.settings import Settings
     from gateway.telemetry import build_telemetry
     from gateway.upstream import build_upstream
@@ -36,6 +38,7 @@ def upstream(
     from resolvers.sources.embedded_build import prepare_store
 
     settings, clock = Settings(), SystemClock()
+    configure_logging(settings.log_level, stream=sys.stderr)
     telemetry = build_telemetry(settings)
     try:
         store = prepare_store(data_dir or settings.data_dir, _report, products)
@@ -46,7 +49,7 @@ def upstream(
         app,
         host=host,
         port=port,
-        log_level="warning",
+        log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,

@@ -40,6 +40,8 @@ async def refused(url: str) -> bool:
                 await client.get("/ready")
             except httpx.ConnectError:
                 return True
+            except httpx.TransportError:
+                """Let in at the last moment, and too slow to say what it wants."""
         await asyncio.sleep(0.05)
 
 

@@ -132,10 +132,23 @@ async def asked(query: str, accept: str) -> httpx.Response:
             return await answer(client, query, accept)
 
 
-def told(content: Part) -> tuple[Any, list[tuple[Any, ...]]]:
-    """Data and errors of an answer, whatever the order of the errors."""
-    errors = [(*map(str, error["path"]), error["extensions"]["code"]) for error in content.get("errors", [])]
-    return content["data"], sorted(errors)
+def told(content: Part) -> tuple[Any, set[tuple[Any, ...]]]:
+    """Data and errors of an answer: the code of an error and the place that is null because of it.
+
+    Of several errors below one such place, the specification leaves open which are told: the others may be cancelled.
+    """
+    data = content["data"]
+    errors = content.get("errors", [])
+    return data, {(*_nulled(data, error["path"]), error["extensions"]["code"]) for error in errors}
+
+
+def _nulled(data: Any, path: list[Any]) -> list[Any]:
+    """The part of an error's path down to the null that it left."""
+    for depth, key in enumerate(path):
+        if data is None:
+            return path[:depth]
+        data = data[key]
+    return path
 
 
 @settings(max_examples=60, deadline=None)

@@ -72,8 +72,7 @@ async def facts_of(source: CommerceSource) -> Facts:
 @contextmanager
 def upstream_process(data_dir: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`gateway upstream` as a process, and its address; killed at the end if it still runs."""
-    code = "import typer; from gateway.commands.upstream import upstream; typer.run(upstream)"
-    command = [sys.executable, "-c", code, "--port", str(port), "--data-dir", str(data_dir)]
+    command = [sys.executable, "-m", "gateway", "upstream", "--port", str(port), "--data-dir", str(data_dir)]
     root = Path(__file__).parents[2]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     process = subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True)

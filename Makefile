@@ -47,6 +47,9 @@ test: check tests/node/node_modules/.installed ## Everything CI runs
 
 bench: $(VENV)/.dev ## Measure; prints ratios
 	$(BIN)/python -m bench.home
+	$(BIN)/python -m bench.tracing
+	$(BIN)/python -m bench.decisions
+	$(BIN)/python -m bench.hub
 
 schema: $(VENV)/.run ## Print schema.graphql from the code
 	$(BIN)/gateway schema --write

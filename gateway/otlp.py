@@ -7,7 +7,7 @@ SDK's encoder, span by span.
 
 from collections.abc import Callable, Iterable, Mapping
 from struct import Struct
-from typing import Protocol
+from typing import Any, Protocol
 
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status
 from opentelemetry.util.types import Attributes
@@ -22,7 +22,13 @@ TIMES = Struct("<cQcQ")
 FLAGS = Struct("<2sI")
 DOUBLE = Struct("<cd")
 KINDS = {kind: b"\x30" + bytes((kind.value + 1,)) for kind in SpanKind}
-SCALARS = (str, int, float, bool)
+SHORT = tuple(bytes((number,)) for number in range(0x80))
+VALUES: Mapping[type, Callable[[Any], bytes]] = {
+    str: lambda value: field(b"\x0a", value.encode()),
+    bool: lambda value: b"\x10\x01" if value else b"\x10\x00",
+    int: lambda value: b"\x18" + varint(value & LOW),
+    float: lambda value: DOUBLE.pack(b"\x21", value),
+}
 
 
 class FinishedSpan(Protocol):
@@ -64,8 +70,12 @@ class SpanEncoder:
         return field(b"\x0a", self._resource + field(b"\x12", scope_spans))
 
     def _span(self, span: FinishedSpan) -> bytes:
-        context, attributes = span.get_span_context(), span.attributes or {}
-        if context is None or span.events or span.links or context.trace_state or not _is_plain(attributes):
+        context = span.get_span_context()
+        if context is None or context.trace_state or span.events or span.links:
+            return self._otherwise(span)
+        try:
+            attributes = [self._attribute(key, value) for key, value in (span.attributes or {}).items()]
+        except KeyError:
             return self._otherwise(span)
         name, parent = span.name.encode(), span.parent
         parts = [
@@ -74,33 +84,20 @@ class SpanEncoder:
             field(b"\x2a", name),
             KINDS[span.kind],
             TIMES.pack(b"\x39", span.start_time or 0, b"\x41", span.end_time or 0),
-            *[self._attribute(key, value) for key, value in attributes.items()],
+            *attributes,
             field(b"\x7a", _status(span.status)),
             FLAGS.pack(b"\x85\x01", HAS_IS_REMOTE | (IS_REMOTE if parent is not None and parent.is_remote else 0)),
         ]
         return b"".join(parts)
 
     def _attribute(self, key: str, value: object) -> bytes:
+        """The attribute; `KeyError` for a value that is not a single one."""
         encoded = self._keys.get(key)
         if encoded is None:
             encoded = field(b"\x0a", key.encode())
             if len(self._keys) < LONGEST_KEPT:
                 self._keys[key] = encoded
-        return field(b"\x4a", encoded + field(b"\x12", _value(value)))
-
-
-def _is_plain(attributes: Mapping[str, object]) -> bool:
-    return all(isinstance(value, SCALARS) for value in attributes.values())
-
-
-def _value(value: object) -> bytes:
-    if isinstance(value, str):
-        return field(b"\x0a", value.encode())
-    if isinstance(value, bool):
-        return b"\x10\x01" if value else b"\x10\x00"
-    if isinstance(value, int):
-        return b"\x18" + varint(value & LOW)
-    return DOUBLE.pack(b"\x21", value)
+        return field(b"\x4a", encoded + field(b"\x12", VALUES[value.__class__](value)))
 
 
 def _status(status: Status) -> bytes:
@@ -117,7 +114,7 @@ def field(tag: bytes, content: bytes) -> bytes:
 def varint(number: int) -> bytes:
     """Seven bits a byte, lowest first, the eighth set on all but the last."""
     if number < 0x80:
-        return bytes((number,))
+        return SHORT[number]
     if number < 0x4000:
         return bytes((number & 0x7F | 0x80, number >> 7))
     out = bytearray()

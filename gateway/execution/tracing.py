@@ -4,7 +4,7 @@ A resolver that runs once an item is never given a span of its own: its runs are
 Where the operation is not recorded, an instrumented resolver costs one attribute check.
 """
 
-from asyncio import Future, isfuture
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from inspect import isawaitable
@@ -39,7 +39,7 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 class Fold:
     """All runs of the resolver of one field path, to become one span."""
 
-    __slots__ = ("_waiting", "durations", "ended", "errors", "name", "started")
+    __slots__ = ("durations", "ended", "errors", "name", "started", "waiting")
 
     def __init__(self, name: str, started: int) -> None:
         self.name = name
@@ -47,30 +47,26 @@ class Fold:
         self.ended = started
         self.durations: list[int] = []
         self.errors = 0
-        self._waiting: list[tuple[Future[Any], int]] = []
+        self.waiting: list[tuple[Future[Any], int]] = []
 
     def add(self, started: int) -> None:
         """Note a run that began at `started` and ended now (nanoseconds of `perf_counter_ns`)."""
         self.ended = ended = perf_counter_ns()
         self.durations.append(ended - started)
 
-    def follow(self, future: "Future[Any]", started: int) -> None:
-        """Note the run when `future` is done. What one batch brings is noted in one go, which costs an item little."""
-        self._waiting.append((future, started))
-        if len(self._waiting) == 1:
-            future.add_done_callback(self._settle)
-
-    def _settle(self, _future: "Future[Any]") -> None:
+    def settle(self, _future: "Future[Any]") -> None:
+        """Note the runs that waited for a future and have it. What one batch brings is noted in one go."""
         self.ended = ended = perf_counter_ns()
-        waiting, self._waiting = self._waiting, []
+        waiting, self.waiting = self.waiting, []
         for future, started in waiting:
             if not future.done():
-                self._waiting.append((future, started))
+                self.waiting.append((future, started))
                 continue
             self.durations.append(ended - started)
-            self.errors += future.cancelled() or future.exception() is not None
-        if self._waiting:
-            self._waiting[0][0].add_done_callback(self._settle)
+            if future.cancelled() or future.exception() is not None:
+                self.errors += 1
+        if self.waiting:
+            self.waiting[0][0].add_done_callback(self.settle)
 
     async def awaited(self, result: Awaitable[Any], started: int) -> Any:
         """What `result` gives, noting when it was there."""
@@ -93,32 +89,59 @@ class Fold:
         }
 
 
+class Place:
+    """Where a field was resolved last: the path of the list, and the key between an item and the field, if any.
+
+    The path of a list is one object for all its items and stands two steps above the field (`products[3].price`) or
+    three (`edges[3].node.price`). To know the next item by it is what makes a traced item cheap.
+    """
+
+    __slots__ = ("fold", "list_path", "step")
+
+    def __init__(self, fold: Fold, list_path: Path, step: str | None) -> None:
+        self.fold = fold
+        self.list_path = list_path
+        self.step = step
+
+    def holds(self, path: Path) -> bool:
+        """Whether the path of a field of that name is another item's."""
+        above: Any = path[0]
+        if self.step is not None:
+            if above is None or above[1] != self.step:
+                return False
+            above = above[0]
+        return above is not None and above[0] is self.list_path
+
+
 class OperationTrace:
     """The record of one operation that is being traced. A visit holds it as `trace`, and None when not recorded."""
 
-    __slots__ = ("_above", "_by_keys", "_by_name", "_context", "_epoch", "_tracer", "span")
+    __slots__ = ("_by_keys", "_by_name", "_context", "_epoch", "_places", "_tracer", "span")
 
     def __init__(self, tracer: Tracer, span: Span) -> None:
         self.span = span
         self._tracer = tracer
         self._context = set_span_in_context(span)
         self._epoch = time_ns() - perf_counter_ns()
-        self._by_keys: dict[tuple[object, ...], Fold] = {}
-        self._above: list[object] = []
+        self._places: dict[str, Place] = {}
+        self._by_keys: dict[tuple[str, ...], Fold] = {}
         self._by_name: dict[str, Fold] = {}
 
-    def measure(self, resolve: Resolver, source: object, info: Info, arguments: dict[str, Any]) -> Any:
+    def measure(self, resolve: Resolver, source: object, info: Info, arguments: dict[str, Any] | None = None) -> Any:
         """What `resolve` gives, folding the run into the span of its field path."""
-        fold = self._fold(info)
+        place = self._places.get(info.field_name)
+        fold = place.fold if place is not None and place.holds(info.path) else self._fold(info)
         started = perf_counter_ns()
         try:
-            result = resolve(source, info, **arguments)
+            result = resolve(source, info, **arguments) if arguments else resolve(source, info)
         except BaseException:
             fold.errors += 1
             fold.add(started)
             raise
-        if isfuture(result):
-            fold.follow(result, started)
+        if result.__class__ is Future:
+            if not fold.waiting:
+                result.add_done_callback(fold.settle)
+            fold.waiting.append((result, started))
             return result
         if info.is_awaitable(result):
             return fold.awaited(result, started)
@@ -126,23 +149,24 @@ class OperationTrace:
         return result
 
     def _fold(self, info: Info) -> Fold:
-        place: Any = info.path
-        keys: list[object] = []
-        # Up to the nearest list: its own path is one object for all its items, and the way further up is the same.
-        while place is not None and place[1].__class__ is not int:
-            keys.append(place[1])
-            place = place[0]
-        above = None if place is None else place[0]
-        known = (id(above), *keys)
-        fold = self._by_keys.get(known)
+        keys = response_keys(info.path)
+        fold = self._by_keys.get(keys)
         if fold is None:
-            self._above.append(above)  # kept, so that its id is not given to another path
             name = field_path(info)
             fold = self._by_name.get(name)
             if fold is None:
                 fold = self._by_name[name] = Fold(name, perf_counter_ns())
-            self._by_keys[known] = fold
+            self._by_keys[keys] = fold
+        self._remember(info.field_name, fold, info.path)
         return fold
+
+    def _remember(self, field: str, fold: Fold, path: Path) -> None:
+        above = path[0]
+        step: str | None = None
+        if above is not None and above[1].__class__ is str:
+            step, above = str(above[1]), above[0]
+        if above is not None and above[1].__class__ is int and above[0] is not None:
+            self._places[field] = Place(fold, above[0], step)
 
     def child(self, name: str) -> Span:
         """A new span below the operation's; the caller ends it."""
@@ -322,7 +346,7 @@ def per_item(resolve: Resolver, *, takes_arguments: bool) -> Resolver:
 
         def bare_item(source: object, info: Info) -> Any:
             trace: OperationTrace | None = info.context.trace
-            return resolve(source, info) if trace is None else trace.measure(resolve, source, info, {})
+            return resolve(source, info) if trace is None else trace.measure(resolve, source, info)
 
         return bare_item
 

@@ -154,7 +154,10 @@ class IndexKeeper:
 
     async def _repeat(self) -> None:
         while True:
-            await asyncio.sleep(self._refresh_s if self._index is not None else min(_EMPTY_RETRY_S, self._refresh_s))
+            was_empty = self._index is None
+            await asyncio.sleep(min(_EMPTY_RETRY_S, self._refresh_s) if was_empty else self._refresh_s)
+            if was_empty and self._index is not None:
+                continue  # read in the meantime, by those who asked first: it is as fresh as any
             try:
                 await self.refresh()
             except PersonaError:

@@ -192,7 +192,7 @@ class BatchLoader(Generic[K, V]):
             self._series.wait.observe(perf_counter() - since)
 
     def _span(self, keys: list[K]) -> Span:
-        loads = sum(len(self._waiting[key]) for key in keys)
+        loads = sum(map(len, map(self._waiting.__getitem__, keys)))
         attributes: dict[str, str | int] = {
             "loader.name": self._name,
             "loader.batch_size": len(keys),

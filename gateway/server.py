@@ -146,6 +146,7 @@ class DrainingServer(Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, watching the pipe from the supervisor: when it closes, the supervisor is gone."""
         await super().startup(sockets)
+        log.info("serving", pid=os.getpid())
         if self._watched is not None:
             asyncio.get_running_loop().add_reader(self._watched, self._on_orphaned, self._watched)
 
@@ -277,11 +278,13 @@ class Supervisor:
         ended, stopped = asyncio.ensure_future(process.wait()), asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if not ended.done():
-            process.terminate()
+            with suppress(ProcessLookupError):  # it may have ended by itself, and nobody was told yet
+                process.terminate()
             await asyncio.wait({ended}, timeout=self._settings.drain_timeout_s + KILL_AFTER_S)
         if not ended.done():
             log.error("worker_killed", pid=process.pid)
-            process.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
         code = await ended
         stopped.cancel()
         mark_process_dead(process.pid, str(self._metrics))  # type: ignore[no-untyped-call]

@@ -10,6 +10,7 @@ from starlette.types import Message, Scope, Send
 
 QUIET_ROUTES = frozenset({"/live", "/ready", "/metrics"})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+log = structlog.get_logger("gateway.request")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -88,7 +89,6 @@ class TracedAnswer:
         seconds = perf_counter() - self._started
         route, method = route_of(self._scope), known_method(self._scope)
         self._metrics.observe(route, method, status, seconds)
-        log = structlog.get_logger("gateway.request")
         report = log.debug if route in QUIET_ROUTES else log.info
         report("request", route=route, method=method, status=status, ms=round(seconds * 1000, 2))
         if self.span.is_recording():

@@ -49,6 +49,10 @@ async def refused(url: str) -> bool:
 async def serving(gate: Path, **settings: str) -> AsyncIterator[tuple[GatewayProcess, str, httpx.AsyncClient]]:
     with gateway_process(SMALL_APP_GATE=str(gate), GATEWAY_DRAIN_TIMEOUT_S="40", **settings) as running:
         url = await asyncio.to_thread(running.url)
+        # One that answers is not enough: a worker that is still starting dies of a signal, with nothing to drain.
+        await asyncio.to_thread(
+            running.wait_for, "Application startup complete", int(settings.get("GATEWAY_WORKERS", "1"))
+        )
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             await until_ready(client)
             yield running, url, client

@@ -1,7 +1,5 @@
 """Builds every long-lived part once, in order, and closes them in reverse."""
 
-import hashlib
-import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from gateway.endpoint import GraphQLEndpoint
 from gateway.execution.engine import Engine
 from gateway.execution.tracing import instrument
 from gateway.health import Readiness
-from gateway.keys import keys_of
+from gateway.keys import derived, keys_of
 from gateway.settings import Settings
 from gateway.shop import open_source
 from gateway.tags import EventIntake
@@ -110,7 +108,7 @@ class Assembly:
         self.readiness.done("flags")
 
         source = await open_source(
-            settings, basket_key=_derived(keys.cookie, "baskets"), clock=clock, tracer=tracer, registry=registry
+            settings, basket_key=derived(keys.cookie, "baskets"), clock=clock, tracer=tracer, registry=registry
         )
         stack.push_async_callback(source.aclose)
         standby = StandbyShelves()
@@ -170,7 +168,3 @@ class _GraphQLDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._assembly.opened.graphql(scope, receive, send)
-
-
-def _derived(key: bytes, purpose: str) -> bytes:
-    return hmac.new(key, purpose.encode(), hashlib.sha256).digest()

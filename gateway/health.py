@@ -27,10 +27,6 @@ class Readiness:
         self._waiting = dict.fromkeys(parts)
         self._draining = False
 
-    def await_part(self, part: str) -> None:
-        """Not ready until `done` was called with the same part."""
-        self._waiting[part] = None
-
     def done(self, part: str) -> None:
         """The part is ready; unknown parts and repetitions are fine."""
         self._waiting.pop(part, None)
@@ -38,11 +34,6 @@ class Readiness:
     def drain(self) -> None:
         """Not ready any more, for good."""
         self._draining = True
-
-    @property
-    def draining(self) -> bool:
-        """Whether the process is on its way out."""
-        return self._draining
 
     @property
     def waiting(self) -> tuple[str, ...]:

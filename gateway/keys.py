@@ -45,8 +45,8 @@ def keys_of(settings: Settings) -> Keys:
         raise StartRefused(f"{missing} is not set; with the {settings.source.value} shop it must be. {_HOW}")
     path = settings.data_dir / DEVELOPMENT_KEY_FILE
     development = development_key(path)
-    token = _derived(development, "token") if needs_token else token
-    return Keys(token, cookie or _derived(development, "cookie"), path)
+    token = derived(development, "token") if needs_token else token
+    return Keys(token, cookie or derived(development, "cookie"), path)
 
 
 def development_key(path: Path) -> bytes:
@@ -78,5 +78,6 @@ def _checked(name: str, given: SecretStr | str | None) -> bytes | None:
     return key.encode()
 
 
-def _derived(key: bytes, purpose: str) -> bytes:
+def derived(key: bytes, purpose: str) -> bytes:
+    """A key of 32 bytes for one purpose, from which neither the key nor that of another purpose can be told."""
     return hmac.new(key, purpose.encode(), hashlib.sha256).digest()

@@ -79,17 +79,9 @@ class EffectiveContext:
     supports: tuple[tuple[str, tuple[str, ...]], ...] | None = None
     top_categories: tuple[str, ...] = ()
 
-    def public(self) -> dict[str, object]:
+    def public(self) -> dict[str, Attribute | None]:
         """What `extensions.context` says, in the schema's names."""
-        return {
-            "customerId": self.customer_id,
-            "persona": self.persona.value,
-            "segment": self.segment,
-            "category": self.category,
-            "region": self.region,
-            "season": self.season.value if self.season else None,
-            "device": self.device.value if self.device else None,
-        }
+        return {"customerId": self.customer_id, **self._traits()}
 
     def for_decision(self, placement: str) -> DecisionContext:
         """What the policy sees."""
@@ -105,7 +97,11 @@ class EffectiveContext:
 
     def flag_subject(self) -> Subject:
         """Who flags are asked for."""
-        known: dict[str, Attribute | None] = {
+        return Subject(self.subject, {name: value for name, value in self._traits().items() if value is not None})
+
+    def _traits(self) -> dict[str, Attribute | None]:
+        """What may be known of anybody, in the schema's names, which are those of flags too."""
+        return {
             "persona": self.persona.value,
             "segment": self.segment,
             "category": self.category,
@@ -113,7 +109,6 @@ class EffectiveContext:
             "season": self.season.value if self.season else None,
             "device": self.device.value if self.device else None,
         }
-        return Subject(self.subject, {name: value for name, value in known.items() if value is not None})
 
 
 CustomerLoad = Callable[[str], Awaitable[Customer | None]]

@@ -1,6 +1,6 @@
 """The whole gateway in this process, over the embedded shop or any other source."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 from gateway.settings import Settings
 from resolvers.sources.embedded_build import prepare_store
 from tests.gateway.client import GatewayClient, running
+from tests.gateway.server import gateway_process
 
 Open = Callable[..., AbstractAsyncContextManager[GatewayClient]]
 
@@ -17,6 +18,15 @@ Open = Callable[..., AbstractAsyncContextManager[GatewayClient]]
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded shop's store, built once."""
     return prepare_store(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="module")
+def url(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a gateway as its own process, for the tests of one file."""
+    data_dir = tmp_path_factory.mktemp("served")
+    (data_dir / catalogue.name).hardlink_to(catalogue)
+    with gateway_process(data_dir) as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
 """The running gateway, `gateway serve` and all, as other people's software sees it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.gateway.server import ROOT, gateway_process
+from tests.gateway.server import ROOT
 from tests.http.node import generate_types, run_apollo, run_audits
 
 PLAIN = '{ product(id: "1128271") { id price { amount } } }'
@@ -13,15 +10,6 @@ DEFERRED = """{
   product(id: "1128271") { id }
   ... @defer { recommendations(placement: HOME, first: 2) { decision { action } products { id } } }
 }"""
-
-
-@pytest.fixture(scope="module")
-def url(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A gateway as its own process."""
-    data_dir = tmp_path_factory.mktemp("asked")
-    (data_dir / catalogue.name).hardlink_to(catalogue)
-    with gateway_process(data_dir) as url:
-        yield url
 
 
 def test_every_audit_of_graphql_http_passes_without_a_warning(url: str) -> None:

@@ -1,15 +1,12 @@
 """Whatever fits the schema is answered: schemathesis writes the operations, the running gateway answers them."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 import schemathesis
 from graphql import GraphQLSchema, build_schema, introspection_from_schema
 from hypothesis import HealthCheck, settings
 
-from tests.gateway.server import ROOT, gateway_process
+from tests.gateway.server import ROOT
 
 
 def introspected() -> dict[str, object]:
@@ -22,15 +19,6 @@ def introspected() -> dict[str, object]:
 
 
 SCHEMA = schemathesis.graphql.from_dict(introspected())
-
-
-@pytest.fixture(scope="module")
-def url(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A gateway as its own process."""
-    data_dir = tmp_path_factory.mktemp("fuzzed")
-    (data_dir / catalogue.name).hardlink_to(catalogue)
-    with gateway_process(data_dir) as url:
-        yield url
 
 
 @SCHEMA.parametrize()

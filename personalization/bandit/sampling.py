@@ -28,6 +28,22 @@ def normalized(distribution: Sequence[float], actions: int) -> tuple[float, ...]
     return tuple(float(each) / total for each in distribution)
 
 
+def floored(distribution: tuple[float, ...], floor: float) -> tuple[float, ...]:
+    """The normalized distribution mixed with an even one, so that no probability is below `floor`.
+
+    With K actions: `(1 - K * floor) * p + floor`.
+
+    Raises:
+        InvalidDistribution: the floor is negative, not finite, or above 1/K.
+    """
+    if floor == 0.0:
+        return distribution
+    share = floor * len(distribution)
+    if not 0.0 < share <= 1.0 + 1e-9:
+        raise InvalidDistribution(f"a floor of {floor} is not within 0 and 1/{len(distribution)}")
+    return tuple(max((1.0 - share) * each + floor, floor) for each in distribution)
+
+
 def unit_interval(decision_id: str) -> float:
     """A number in [0, 1) that depends on the id alone, even over ids: 53 bits of BLAKE2b's first eight bytes."""
     return (int.from_bytes(blake2b(decision_id.encode(), digest_size=8).digest()) >> 11) * 2.0**-53

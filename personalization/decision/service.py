@@ -11,7 +11,7 @@ from opentelemetry.trace import Span, SpanContext, Tracer, format_trace_id, get_
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from personalization.bandit.policy import Policy
-from personalization.bandit.sampling import normalized, sample
+from personalization.bandit.sampling import floored, normalized, sample
 from personalization.clock import Clock
 from personalization.decision.journal import DecisionJournal
 from personalization.errors import InvalidDistribution, JournalFull
@@ -75,13 +75,13 @@ class DecisionService:
         Raises:
             InvalidDistribution: there are neither actions nor a default action.
         """
-        question = _Question(context, tuple(actions), subject, session, trace_id)
-        decision, span = self._proposed(question, default_action)
+        question = Question(context, tuple(actions), default_action, subject, session, trace_id)
+        decision, span = self._proposed(question)
         try:
             self._journal.record(decision, span)
         except JournalFull as error:
             question = replace(question, trace_id=decision.trace_id)
-            decision = self._fell_back(question, question.default(default_action), _reason(error))
+            decision = self._fell_back(question, question.default(), _reason(error))
         self._count(decision)
         return decision
 
@@ -96,7 +96,11 @@ class DecisionService:
         trace_id: str | None = None,
     ) -> Decision:
         """As `decide`, but nothing is journalled or counted: `record` it once the viewer really gets it."""
-        return self._proposed(_Question(context, tuple(actions), subject, session, trace_id), default_action)[0]
+        return self._proposed(Question(context, tuple(actions), default_action, subject, session, trace_id))[0]
+
+    def propose_many(self, questions: Sequence["Question"]) -> list[Decision]:
+        """As `propose`, for all that one page asks at once: one answer each, by one policy."""
+        return [self._proposed(question)[0] for question in questions]
 
     def record(self, decision: Decision) -> Decision:
         """Journal and count a proposed decision that is being served.
@@ -124,7 +128,7 @@ class DecisionService:
         `reason` is one of a few words in capitals; it is a metric's label. Journalled when the journal has room.
         """
         span = self._tracer.start_span("decision")
-        question = _Question(context, tuple(actions), subject, session, trace_id or _trace_id(span))
+        question = Question(context, tuple(actions), default_action, subject, session, trace_id or _trace_id(span))
         decision = self._fell_back(question, default_action, reason)
         with suppress(JournalFull):  # it is the answer all the same; its outcomes will have no decision
             self._journal.record(decision, span.get_span_context())
@@ -137,12 +141,12 @@ class DecisionService:
     ) -> Decision:
         """The public default, mode `DEFAULT`: for everyone the same, id included; never journalled nor learned from."""
         decision_id = str(uuid5(_DEFAULTS, f"{context.placement}/{default_action}"))
-        question = _Question(context, tuple(actions))
+        question = Question(context, tuple(actions))
         decision = self._certain(question, decision_id, default_action, DecisionMode.DEFAULT, reason)
         self._count(decision)
         return decision
 
-    def _proposed(self, question: "_Question", default_action: str | None) -> tuple[Decision, SpanContext]:
+    def _proposed(self, question: "Question") -> tuple[Decision, SpanContext]:
         started = perf_counter()
         span = self._tracer.start_span("decision")
         if question.trace_id is None:
@@ -150,13 +154,14 @@ class DecisionService:
         try:
             decision = self._drawn(question)
         except Exception as error:  # a policy may raise whatever it likes, and the page still gets its answer
-            decision = self._fell_back(question, question.default(default_action), _reason(error))
+            decision = self._fell_back(question, question.default(), _reason(error))
         self._metrics.seconds.observe(perf_counter() - started)
         self._end(span, decision)
         return decision, span.get_span_context()
 
-    def _drawn(self, question: "_Question") -> Decision:
-        distribution = normalized(self._policy.distribution(question.context, question.actions), len(question.actions))
+    def _drawn(self, question: "Question") -> Decision:
+        given = self._policy.distribution(question.context, question.actions)
+        distribution = floored(normalized(given, len(question.actions)), question.floor)
         decision_id = self._ids()
         index = sample(distribution, decision_id)
         return Decision(
@@ -175,12 +180,12 @@ class DecisionService:
             trace_id=question.trace_id,
         )
 
-    def _fell_back(self, question: "_Question", default_action: str, reason: str) -> Decision:
+    def _fell_back(self, question: "Question", default_action: str, reason: str) -> Decision:
         self._metrics.fallbacks.labels(question.context.placement, reason).inc()
         return self._certain(question, self._ids(), default_action, DecisionMode.FALLBACK, reason)
 
     def _certain(
-        self, question: "_Question", decision_id: str, action: str, mode: DecisionMode, reason: str
+        self, question: "Question", decision_id: str, action: str, mode: DecisionMode, reason: str
     ) -> Decision:
         choices = question.actions if action in question.actions else (*question.actions, action)
         return Decision(
@@ -209,19 +214,25 @@ class DecisionService:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """What is to be decided, for whom, and in which trace."""
+class Question:
+    """What is to be decided, for whom, and in which trace.
+
+    `default_action` is what a failed decision falls back to, the first action where it is None. No action is drawn
+    with a probability below `floor`, which is at most 1 over the number of actions.
+    """
 
     context: DecisionContext
     actions: tuple[str, ...]
+    default_action: str | None = None
     subject: str | None = None
     session: str | None = None
     trace_id: str | None = None
+    floor: float = 0.0
 
-    def default(self, wanted: str | None) -> str:
+    def default(self) -> str:
         """The action to fall back to: the wanted one, else the first."""
-        if wanted is not None:
-            return wanted
+        if self.default_action is not None:
+            return self.default_action
         if not self.actions:
             raise InvalidDistribution(f"no actions to choose from at {self.context.placement!r}, give at least one")
         return self.actions[0]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from personalization.bandit.sampling import normalized, sample, unit_interval
+from personalization.bandit.sampling import floored, normalized, sample, unit_interval
 from personalization.bandit.uniform import Uniform
 from personalization.errors import InvalidDistribution
 from personalization.events import DecisionContext
@@ -95,3 +95,21 @@ def test_uniform_is_even(actions: int) -> None:
 def test_uniform_needs_an_action() -> None:
     with pytest.raises(InvalidDistribution, match="HOME"):
         Uniform().distribution(DecisionContext("HOME"), [])
+
+
+@given(WEIGHTS, st.floats(0.0, 1.0))
+@UNHURRIED
+def test_a_floor_is_kept_by_every_action(weights: list[float], share: float) -> None:
+    known = spread(weights)
+    floor = share / len(known)
+    mixed = floored(known, floor)
+    assert sum(mixed) == pytest.approx(1.0, abs=1e-9)
+    assert all(each >= floor for each in mixed)
+    for before, after in zip(known, mixed, strict=True):
+        assert after == pytest.approx((1 - share) * before + floor, abs=1e-12)
+
+
+@pytest.mark.parametrize("floor", [-0.1, 0.51, float("nan"), float("inf")])
+def test_a_floor_that_cannot_be_kept_is_refused(floor: float) -> None:
+    with pytest.raises(InvalidDistribution, match="floor"):
+        floored((0.5, 0.5), floor)

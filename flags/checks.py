@@ -117,8 +117,12 @@ def _check_component(variants: Mapping[str, Any], metadata: Mapping[str, Any]) -
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise InvalidDefinition(f"{shown(name)} names no component or page: lower-case letters, digits and '-'")
     for value in variants.values():
-        if not isinstance(value, bool) and not (isinstance(value, str) and _COMPONENT_VARIANT.fullmatch(value)):
-            raise InvalidDefinition(f"a component is true, false, 'off' or a version as 'v2'; received {shown(value)}")
+        version = value.get("version") if isinstance(value, Mapping) else value
+        if not isinstance(value, bool) and not (isinstance(version, str) and _COMPONENT_VARIANT.fullmatch(version)):
+            raise InvalidDefinition(
+                "a component is true, false, 'off', a version as 'v2', or an object with such a `version`; "
+                f"received {shown(value)}"
+            )
 
 
 def _check_answers(targeting: Mapping[str, Any], variants: Mapping[str, Any]) -> None:

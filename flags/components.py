@@ -1,17 +1,19 @@
 """Which UI components a page shows, in which version: read from the flags that name a component."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
 
 from openfeature.flag_evaluation import Reason
 
-from flags.definition import FlagDefinition
 from flags.evaluation import CompiledFlag, Decider, Evaluation, FlagSet
+from flags.layers import Answer
 from flags.metrics import FlagMetrics
+from flags.rendering import DOWNGRADED, UNSUPPORTED_VERSION, VERSION, rendered, version_of
 from flags.subject import Subject
-
-OFF = "off"
+from personalization.events import Decision
 
 
 class ComponentReason(StrEnum):
@@ -19,6 +21,10 @@ class ComponentReason(StrEnum):
 
     - `DEFAULT`: no rule answered, so it is what it is for everyone.
     - `TARGETING`: a rule of its flag answered, for this subject.
+    - `DECISION`: a decision of the bandit chose among the versions that the persona may see.
+    - `EXPERIMENT`: an experiment assigned it.
+    - `HOLDBACK`: this viewer belongs to the share that always gets the default.
+    - `PREVIEW`: a signed preview token forces it.
     - `DOWNGRADED`: the client cannot render the version that was chosen and gets the newest lower one that it can.
     - `KILL_SWITCH`: its flag is disabled.
     - `UNSUPPORTED_VERSION`: the client can render neither the version chosen nor a lower one.
@@ -29,6 +35,10 @@ class ComponentReason(StrEnum):
 
     DEFAULT = "DEFAULT"
     TARGETING = "TARGETING"
+    DECISION = "DECISION"
+    EXPERIMENT = "EXPERIMENT"
+    HOLDBACK = "HOLDBACK"
+    PREVIEW = "PREVIEW"
     DOWNGRADED = "DOWNGRADED"
     KILL_SWITCH = "KILL_SWITCH"
     UNSUPPORTED_VERSION = "UNSUPPORTED_VERSION"
@@ -41,7 +51,8 @@ class ComponentReason(StrEnum):
 class ComponentChoice:
     """One component as a subject gets it.
 
-    `version` (`v2`) is None when it is off, and when its flag only switches it on. `variant` is the flag's.
+    `version` (`v2`) is None when it is off, and when its flag only switches it on. `variant` is the flag's, `values`
+    what an object variant holds beside its version. `decision` and `exposure_id` are those of the answer.
     """
 
     name: str
@@ -51,6 +62,36 @@ class ComponentChoice:
     decided_by: Decider
     flag_key: str | None = None
     variant: str | None = None
+    values: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    decision: Decision | None = None
+    exposure_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place for a component, and the flag to ask what stands there."""
+
+    name: str
+    flag: CompiledFlag
+
+    def choice(self, answer: Answer) -> ComponentChoice:
+        """The component that the answer of the flag makes of it."""
+        evaluation = answer.evaluation
+        value = evaluation.value
+        version = version_of(value)
+        values = {name: each for name, each in value.items() if name != VERSION} if isinstance(value, Mapping) else {}
+        return ComponentChoice(
+            name=self.name,
+            version=version,
+            enabled=version is not None or value is True,
+            reason=_reason(answer),
+            decided_by=evaluation.decided_by,
+            flag_key=evaluation.key,
+            variant=evaluation.variant,
+            values=MappingProxyType(values),
+            decision=answer.decision,
+            exposure_id=answer.exposure_id,
+        )
 
 
 class Components:
@@ -78,22 +119,29 @@ class Components:
         `supports` says which versions the client can render; of components that it leaves out it can render all.
         """
         flags = flags or self._snapshot()
-        index = self._index_of(flags)
         attributes = flags.attributes_of(subject)
-        wanted = index.names_on(page) if names is None else names
         evaluations: list[Evaluation] = []
         choices = []
-        for name in wanted:
-            flag = index.flags.get(name)
-            if flag is None or not index.stands_on(name, page):
-                choices.append(_absent(name, flag))
+        for slot in self.slots(flags, names, page):
+            if isinstance(slot, ComponentChoice):
+                choices.append(slot)
                 continue
-            evaluation = flag.ask(attributes)
+            evaluation, why = rendered(slot.flag.ask(attributes), slot.flag.definition, supports)
             evaluations.append(evaluation)
-            choices.append(_rendered(_choice(name, evaluation), flag.definition, supports))
+            choices.append(slot.choice(Answer(evaluation, why=why)))
         if self._metrics is not None:
             self._metrics.evaluated(evaluations)
         return choices
+
+    def slots(
+        self, flags: FlagSet, names: Sequence[str] | None = None, page: str | None = None
+    ) -> list[Slot | ComponentChoice]:
+        """The places for the components with these names, in their order; without names, for those of the page.
+
+        Where nothing is to be asked, the choice itself.
+        """
+        index = self._index_of(flags)
+        return [index.slot(name, page) for name in (index.names_on(page) if names is None else names)]
 
     def _index_of(self, flags: FlagSet) -> "_Index":
         indexed = self._indexed
@@ -119,6 +167,10 @@ class _Index:
         pages = self._pages[name]
         return page is None or not pages or page in pages
 
+    def slot(self, name: str, page: str | None) -> Slot | ComponentChoice:
+        flag = self.flags.get(name)
+        return Slot(name, flag) if flag is not None and self.stands_on(name, page) else _absent(name, flag)
+
 
 def _absent(name: str, flag: CompiledFlag | None) -> ComponentChoice:
     if flag is None:
@@ -127,42 +179,27 @@ def _absent(name: str, flag: CompiledFlag | None) -> ComponentChoice:
     return ComponentChoice(name, None, False, ComponentReason.NOT_ON_PAGE, Decider.DEFAULT, key)
 
 
-def _choice(name: str, evaluation: Evaluation) -> ComponentChoice:
-    value = evaluation.value
-    enabled = value is not None and value is not False and value != OFF
-    version = value if enabled and isinstance(value, str) else None
-    return ComponentChoice(
-        name, version, enabled, _reason(evaluation), evaluation.decided_by, evaluation.key, evaluation.variant
-    )
-
-
-def _reason(evaluation: Evaluation) -> ComponentReason:
-    if evaluation.reason is Reason.ERROR:
-        return ComponentReason.ERROR
-    if evaluation.decided_by is Decider.KILL_SWITCH:
-        return ComponentReason.KILL_SWITCH
-    return ComponentReason.DEFAULT if evaluation.decided_by is Decider.DEFAULT else ComponentReason.TARGETING
-
-
-def _rendered(
-    choice: ComponentChoice, definition: FlagDefinition, supports: Mapping[str, Sequence[str]] | None
-) -> ComponentChoice:
-    """The choice, or the newest lower version that the client can render."""
-    supported = None if supports is None else supports.get(choice.name)
-    if supported is None or choice.version is None or choice.version in supported:
-        return choice
-    chosen = _number(choice.version)
-    lower = {
-        _number(value): variant
-        for variant, value in definition.variants.items()
-        if isinstance(value, str) and value != OFF and value in supported and _number(value) < chosen
+_WORDS = MappingProxyType(
+    {
+        DOWNGRADED: ComponentReason.DOWNGRADED,
+        UNSUPPORTED_VERSION: ComponentReason.UNSUPPORTED_VERSION,
     }
-    if not lower:
-        return replace(choice, version=None, enabled=False, reason=ComponentReason.UNSUPPORTED_VERSION)
-    newest = max(lower)
-    return replace(choice, version=f"v{newest}", variant=lower[newest], reason=ComponentReason.DOWNGRADED)
+)
+_DECIDERS = MappingProxyType(
+    {
+        Decider.KILL_SWITCH: ComponentReason.KILL_SWITCH,
+        Decider.OVERRIDE: ComponentReason.PREVIEW,
+        Decider.RULE: ComponentReason.TARGETING,
+        Decider.HOLDBACK: ComponentReason.HOLDBACK,
+        Decider.EXPERIMENT: ComponentReason.EXPERIMENT,
+        Decider.BANDIT: ComponentReason.DECISION,
+        Decider.DEFAULT: ComponentReason.DEFAULT,
+    }
+)
 
 
-def _number(version: str) -> int:
-    """2 for `v2`; definitions are checked to have no other form."""
-    return int(version[1:])
+def _reason(answer: Answer) -> ComponentReason:
+    if answer.evaluation.reason is Reason.ERROR:
+        return ComponentReason.ERROR
+    told = _WORDS.get(answer.why) if answer.why is not None else None
+    return told or _DECIDERS[answer.evaluation.decided_by]

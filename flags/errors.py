@@ -21,3 +21,11 @@ class UnknownFlag(FlagsError):
 
 class InvalidSubject(FlagsError):
     """A subject written in a way that cannot be read: what was received, and the form that is taken."""
+
+
+class StickyUnavailable(FlagsError):
+    """The remembered decisions could not be read or written; its cause says why."""
+
+
+class InvalidPreview(FlagsError):
+    """A preview token that is not to be believed, or that names what no definition has."""

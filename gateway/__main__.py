@@ -7,6 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from gateway.commands import data, documents, flags
+from gateway.commands.preview import preview
 from gateway.commands.schema import schema
 from gateway.commands.settings import settings
 from gateway.commands.token import token
@@ -38,6 +39,7 @@ def serve(
     run(Settings().model_copy(update={name: value for name, value in given.items() if value is not None}))
 
 
+app.command()(preview)
 app.command()(schema)
 app.command()(settings)
 app.command()(token)

@@ -2,6 +2,7 @@
 
 GET, POST /graphql   GraphQL over HTTP            gateway/endpoint.py
 POST      /events    what pages saw happen        gateway/tags.py
+GET       /preview   a preview begins or ends     gateway/previews.py
 GET       /graphiql/ a browser's GraphQL client   gateway/graphiql.py
 GET       /live /ready /metrics                   gateway/health.py
 """
@@ -24,6 +25,7 @@ from personalization.clock import Clock, SystemClock
 _ALLOWED_HEADERS = (
     "Authorization",
     "Content-Type",
+    "Preview-Token",
     "Traceparent",
     "Tracestate",
     "Apollo-Require-Preflight",
@@ -41,6 +43,7 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
             Route("/", RedirectResponse("/graphiql/")),
             Route("/graphql", assembly.graphql),
             Route("/events", assembly.events, methods=["POST"]),
+            Route("/preview", assembly.preview),
             *graphiql_routes(),
             *health_routes(assembly.readiness, telemetry.registry),
         ],

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from graphql import GraphQLSchema
@@ -11,14 +12,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from flags.bandit_layer import BanditLayer
 from flags.components import Components
 from flags.live import DEMO_DIRECTORY, Flags
+from flags.personalized import PersonalizedFlags
+from flags.preview import PreviewTokens
+from flags.sticky_sqlite import SqliteStickyDecisions
 from gateway.documents import Documents
 from gateway.endpoint import GraphQLEndpoint
 from gateway.execution.engine import Engine
 from gateway.execution.tracing import instrument
 from gateway.health import Readiness
 from gateway.keys import derived, keys_of
+from gateway.previews import Previews
 from gateway.settings import Settings
 from gateway.shop import open_source
 from gateway.tags import EventIntake
@@ -35,6 +41,7 @@ from resolvers.sources.source import MAX_PAGE, CommerceSource, ShelfKind, ShelfQ
 from resolvers.standby import StandbyShelves
 from resolvers.strongest import StrongestCategories
 
+STICKY_FILE = "sticky.sqlite3"
 _WARM_UP_S = 5.0
 _log = structlog.get_logger()
 
@@ -45,6 +52,7 @@ class Doors:
 
     graphql: GraphQLEndpoint
     events: EventIntake
+    previews: Previews
     visits: Visits
 
 
@@ -86,6 +94,10 @@ class Assembly:
         """Take in the events of a page."""
         return await self.opened.events.receive(request)
 
+    async def preview(self, request: Request) -> Response:
+        """Begin or end a preview in a browser."""
+        return await self.opened.previews.visit(request)
+
     @property
     def opened(self) -> Doors:
         """The doors; there are none before the lifespan has begun and after it has ended."""
@@ -107,6 +119,18 @@ class Assembly:
         stack.push_async_callback(flags.aclose)
         self.readiness.done("flags")
 
+        sticky = SqliteStickyDecisions(
+            settings.data_dir / STICKY_FILE, clock, timedelta(seconds=settings.sticky_decisions_s)
+        )
+        stack.push_async_callback(sticky.aclose)
+        personalized = PersonalizedFlags(
+            BanditLayer(personalization.decisions, sticky),
+            NoExposures(),
+            flags.metrics,
+            lambda: personalization.decisions.policy_version,
+        )
+        previews = Previews(PreviewTokens(derived(keys.cookie, "preview")), settings, clock)
+
         source = await open_source(
             settings, basket_key=derived(keys.cookie, "baskets"), clock=clock, tracer=tracer, registry=registry
         )
@@ -118,9 +142,11 @@ class Assembly:
         visits = Visits(
             settings=settings,
             viewers=viewers,
+            previews=previews,
             source=source,
             flags=flags,
             components=Components(lambda: flags.snapshot, flags.metrics),
+            personalized=personalized,
             personalization=personalization,
             standby=standby,
             strongest=StrongestCategories(source, clock),
@@ -129,7 +155,8 @@ class Assembly:
             clock=clock,
             tracer=tracer,
         )
-        return Doors(await self._endpoint(visits), EventIntake(personalization.outcomes, viewers.viewer), visits)
+        events = EventIntake(personalization.outcomes, viewers.viewer)
+        return Doors(await self._endpoint(visits), events, previews, visits)
 
     async def _endpoint(self, visits: Visits) -> GraphQLEndpoint:
         settings, registry = self._settings, self._telemetry.registry
@@ -158,6 +185,10 @@ class Assembly:
             _log.warning("shop_not_answering", reason=type(error).__name__)
         else:
             standby.keep(None, shelves[0])
+
+
+class NoExposures:
+    def give(self, evaluation, *, subject, session, decision, trace_id): return None
 
 
 class _GraphQLDoor:

@@ -9,7 +9,15 @@ from types import MappingProxyType
 
 from graphql import GraphQLError
 
-from flags.errors import DefinitionsUnreadable, FlagsError, InvalidDefinition, InvalidSubject, UnknownFlag
+from flags.errors import (
+    DefinitionsUnreadable,
+    FlagsError,
+    InvalidDefinition,
+    InvalidPreview,
+    InvalidSubject,
+    StickyUnavailable,
+    UnknownFlag,
+)
 from personalization.errors import (
     DeadlineExceeded,
     GroupMismatch,
@@ -239,11 +247,13 @@ ERROR_KINDS: Mapping[type[PersonaError], ErrorKind] = MappingProxyType(
         JournalFull: ErrorKind("OVERLOADED", 503),
         InvalidDistribution: ErrorKind("DECISION_FAILED", 500),
         InvalidSubject: ErrorKind("BAD_USER_INPUT", 400),
+        InvalidPreview: ErrorKind("INVALID_PREVIEW", 400),
         UnknownFlag: ErrorKind("FLAG_NOT_FOUND", 404),
         FlagsError: ErrorKind("FLAGS_FAILED", 500),
         # What follows is for operators; where it reaches a client after all, it is masked.
         DefinitionsUnreadable: INTERNAL,
         InvalidDefinition: INTERNAL,
+        StickyUnavailable: INTERNAL,
         PartitionLost: INTERNAL,
         GroupMismatch: INTERNAL,
         StartRefused: INTERNAL,

@@ -102,6 +102,10 @@ class Settings(BaseSettings):
 
     flags_dir: Path | None = Field(None, description="Folder of flagd definitions; unset, those of the demo shop.")
 
+    sticky_decisions_s: float = Field(
+        1800.0, gt=0, description="How long a session keeps the variants that decisions gave it."
+    )
+
     drain_timeout_s: float = Field(10.0, gt=0, description="Longest a stopping server finishes what it began.")
     otlp_endpoint: str | None = Field(
         None, description="Base address of an OTLP/HTTP receiver; unset, no traces leave the process."

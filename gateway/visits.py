@@ -1,29 +1,38 @@
 """Opens a visit for each request."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from opentelemetry.trace import Tracer, format_trace_id, get_current_span
 from starlette.requests import Request
 
 from flags.components import Components
+from flags.layers import Ask
 from flags.live import Flags
+from flags.personalized import PersonalizedFlags
+from flags.preview import Preview
+from flags.subject import Subject
+from gateway.previews import Previews
 from gateway.settings import Settings
 from gateway.viewer import Viewers
 from personalization.assembly import Personalization
 from personalization.clock import Clock, Deadline
 from resolvers.batching import LoaderMetrics
-from resolvers.context import Contexts
+from resolvers.context import Contexts, EffectiveContext
 from resolvers.fallbacks import Fallbacks
 from resolvers.loaders import Loaders
+from resolvers.page_flags import AskOf, PageFlags
 from resolvers.sources.source import CommerceSource
 from resolvers.standby import StandbyShelves
 from resolvers.strongest import StrongestCategories
+from resolvers.viewer import Viewer
 from resolvers.visit import Visit
 
 # What is kept back of the visit's time, so that an answer with defaults can still be written.
 _RESERVE_S = 0.05
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +41,11 @@ class Visits:
 
     settings: Settings
     viewers: Viewers
+    previews: Previews
     source: CommerceSource
     flags: Flags
     components: Components
+    personalized: PersonalizedFlags
     personalization: Personalization
     standby: StandbyShelves
     strongest: StrongestCategories
@@ -49,16 +60,18 @@ class Visits:
 
         Raises:
             InvalidToken: the request carries a token that is not good.
+            InvalidPreview: it carries a preview token that is not good.
         """
         visit = await self.make(request)
         try:
             yield visit
         finally:
-            visit.loaders.cancel()
+            visit.cancel()
 
     async def make(self, request: Request) -> Visit:
         """A visit that nobody ends."""
         viewer = await self.viewers.viewer(request)
+        preview = self.previews.of(request, viewer)
         deadline = Deadline.after(self.settings.request_timeout_ms / 1000 - _RESERVE_S, self.clock)
         personal_deadline = deadline.capped(self.settings.personalization_timeout_ms / 1000)
         loaders = Loaders(
@@ -69,6 +82,14 @@ class Visits:
             metrics=self.loader_metrics,
         )
         trace = get_current_span().get_span_context()
+        trace_id = format_trace_id(trace.trace_id) if trace.is_valid else None
+        flags = PageFlags(
+            self.flags.snapshot,
+            self.personalized,
+            _ask_of(viewer, preview, personal_deadline, trace_id),
+            tracer=self.tracer,
+            metrics=self.loader_metrics,
+        )
         return Visit(
             viewer=viewer,
             deadline=deadline,
@@ -77,11 +98,25 @@ class Visits:
             loaders=loaders,
             contexts=Contexts(viewer, self.clock.now(), loaders.customers.load),
             components=self.components,
-            flag_set=self.flags.snapshot,
+            flags=flags,
             decisions=self.personalization.decisions,
             outcomes=self.personalization.outcomes,
             standby=self.standby,
             strongest=self.strongest,
             fallbacks=self.fallbacks,
-            trace_id=format_trace_id(trace.trace_id) if trace.is_valid else None,
+            preview=preview,
+            trace_id=trace_id,
         )
+
+
+def _ask_of(viewer: Viewer, preview: Preview | None, deadline: Deadline, trace_id: str | None) -> AskOf:
+    """How this viewer's fields ask for flags."""
+    overrides = preview.variants if preview is not None else _NONE
+
+    def ask(context: EffectiveContext | None) -> Ask:
+        if context is None:
+            return Ask(Subject(), overrides=overrides)
+        supports = dict(context.supports) if context.supports is not None else None
+        return Ask(context.flag_subject(), viewer.session, supports, overrides, deadline, trace_id)
+
+    return ask

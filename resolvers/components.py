@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
-from strawberry import Info
+from strawberry import ID, Info
+from strawberry.scalars import JSON
 
-from flags.components import ComponentChoice, ComponentReason
+from flags.components import ComponentChoice, ComponentReason, Slot
 from flags.evaluation import Decider
-from flags.subject import Subject
+from personalization import events
 from resolvers.cache_control import CacheControl, CacheScope
-from resolvers.context import Context, ContextArgument
+from resolvers.context import Context, ContextArgument, EffectiveContext
 from resolvers.cost import Cost, ListSize
 from resolvers.errors import InvalidArgument
 from resolvers.fallbacks import CALLERS_FAULT, AnswerMode
 from resolvers.fields import listed, resolved
+from resolvers.recommendations import Decision
 from resolvers.sources.source import MAX_PAGE
 from resolvers.visit import Visit
 
@@ -26,6 +28,7 @@ _LONGEST_NAME = 100
 class Given:
     """A variant of a flag that a viewer was given, as `Exposure` shows it."""
 
+    id: str | None
     flag_key: str
     variant: str
     decided_by: Decider
@@ -59,18 +62,36 @@ class Piece:
         return self.choice.reason
 
     @property
+    def decided_by(self) -> Decider:
+        """The layer that decided."""
+        return self.choice.decided_by
+
+    @property
+    def values(self) -> dict[str, Any] | None:
+        """What the variant holds beside its version."""
+        return dict(self.choice.values) or None
+
+    @property
+    def decision(self) -> events.Decision | None:
+        """The decision that chose the variant."""
+        return self.choice.decision
+
+    @property
     def exposure(self) -> Given | None:
         """What to report when the viewer has seen it; None where no flag gave a variant."""
         choice = self.choice
         if choice.flag_key is None or choice.variant is None:
             return None
-        return Given(choice.flag_key, choice.variant, choice.decided_by)
+        return Given(choice.exposure_id, choice.flag_key, choice.variant, choice.decided_by)
 
 
 @strawberry.type(description="A variant of a flag that the viewer was given.")
 class Exposure:
     """Shows a `Given`."""
 
+    id: ID | None = listed(
+        "Give it back with the events `rendered` and `seen`. Null for the public default and for previews."
+    )
     flag_key: str = listed("Key of the flag.")
     variant: str = listed("The variant that was given.")
     decided_by: Decider = listed("The layer that gave it.")
@@ -85,6 +106,12 @@ class Component:
     enabled: bool = listed("Whether to render it.")
     reason: ComponentReason = listed("Why it is as it is.")
     mode: AnswerMode = listed("What the answer stands on.")
+    decided_by: Decider = listed("The layer that decided.")
+    values: JSON | None = listed("What the variant holds beside its version, as an object; null where that is nothing.")
+    decision: Decision | None = listed(
+        "The decision that chose the variant; null where another layer decided.",
+        CacheControl(max_age=0, scope=CacheScope.PRIVATE),
+    )
     exposure: Exposure | None = listed("The variant given; null where no flag gave one.")
 
 
@@ -95,26 +122,25 @@ async def _components(
     context: ContextArgument = None,
 ) -> Sequence[Piece]:
     _check(names, page)
-    subject, supports, mode = await _asked_for(info.context, context)
     visit = info.context
-    choices = visit.components.choose(subject, names, page, supports, flags=visit.flag_set)
+    used, mode = await _asked_for(visit, context)
+    slots = visit.components.slots(visit.flags.flags, names, page)
+    keys = [slot.flag.definition.key for slot in slots if isinstance(slot, Slot)]
+    answers = iter(await visit.flags.answer(keys, used))
+    choices = (slot.choice(next(answers)) if isinstance(slot, Slot) else slot for slot in slots)
     return [Piece(choice, mode) for choice in choices]
 
 
-async def _asked_for(
-    visit: Visit, claimed: Context | None
-) -> tuple[Subject, dict[str, tuple[str, ...]] | None, AnswerMode]:
+async def _asked_for(visit: Visit, claimed: Context | None) -> tuple[EffectiveContext | None, AnswerMode]:
     if claimed is None:
-        return Subject(), None, AnswerMode.DEFAULT
+        return None, AnswerMode.DEFAULT
     try:
-        context = await visit.contexts.resolve(claimed)
+        return await visit.contexts.resolve(claimed), AnswerMode.PERSONALIZED
     except CALLERS_FAULT:
         raise
     except Exception as error:
         visit.fallbacks.because("components", error)
-        return Subject(), None, AnswerMode.FALLBACK
-    supports = dict(context.supports) if context.supports is not None else None
-    return context.flag_subject(), supports, AnswerMode.PERSONALIZED
+        return None, AnswerMode.FALLBACK
 
 
 def _check(names: list[str] | None, page: str | None) -> None:

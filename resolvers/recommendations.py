@@ -1,12 +1,13 @@
 """Shelves of products: a decision of the bandit over what the customer, the segment or everyone buys."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import strawberry
 from strawberry import ID, Info, Parent
 
+from flags.layers import PREVIEW
 from personalization import events
 from personalization.events import DecisionContext, DecisionMode, Placement, ShelfAction
 from resolvers.cache_control import CacheControl, CacheScope
@@ -24,7 +25,7 @@ _DEFAULT_ACTIONS = (ShelfAction.BESTSELLERS.value,)
 
 
 def _reportable_id(root: Parent[events.Decision]) -> str | None:
-    return None if root.mode is DecisionMode.DEFAULT else root.id
+    return None if root.mode is DecisionMode.DEFAULT or root.reason == PREVIEW else root.id
 
 
 @strawberry.type(description="A choice, and how it came to be.")
@@ -33,9 +34,12 @@ class Decision:
 
     id: ID | None = resolved(
         _reportable_id,
-        description="Give it back with the outcome. Null for the public default, from which nothing is learned.",
+        description="Give it back with the outcome. Null for the public default and for previews, from which nothing "
+        "is learned.",
     )
-    action: str = listed("What was chosen: `category1`, `category2`, `bestsellers` or `trending`.")
+    action: str = listed(
+        "What was chosen: `category1`, `category2`, `bestsellers` or `trending` for a shelf, a variant for a component."
+    )
     probability: float = listed("How probable the choice was, above 0 and at most 1.")
     policy: str = listed("Name and version of the policy that chose.")
     mode: DecisionMode = listed("How the decision came to be.")
@@ -95,6 +99,8 @@ async def _decided(visit: Visit, placement: Placement, limit: int, claimed: Cont
         trace_id=visit.trace_id,
     )
     products = await _load(visit, shelves[decision.action])
+    if visit.preview is not None:
+        return Shelf(replace(decision, reason=PREVIEW), products)
     # Journalled only now: a decision whose shelf could not be filled was never seen by anybody.
     return Shelf(visit.decisions.record(decision), products)
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from flags.components import Components
-from flags.evaluation import FlagSet
+from flags.preview import Preview
 from personalization.clock import Deadline
 from personalization.decision.service import DecisionService
 from personalization.outcomes import Outcomes
 from resolvers.context import Contexts
 from resolvers.fallbacks import Fallbacks
 from resolvers.loaders import Loaders
+from resolvers.page_flags import PageFlags
 from resolvers.sources.source import CommerceSource
 from resolvers.standby import StandbyShelves
 from resolvers.strongest import StrongestCategories
@@ -21,7 +22,7 @@ from resolvers.viewer import Viewer
 class Visit:
     """What resolvers find in `info.context`: who asks, until when, and the parts that answer.
 
-    `flag_set` is one state of the flag definitions: all fields of a visit see the same.
+    All fields of a visit see one state of the flag definitions. Under a `preview` nothing is recorded or learned.
     """
 
     viewer: Viewer
@@ -31,20 +32,29 @@ class Visit:
     loaders: Loaders
     contexts: Contexts
     components: Components
-    flag_set: FlagSet
+    flags: PageFlags
     decisions: DecisionService
     outcomes: Outcomes
     standby: StandbyShelves
     strongest: StrongestCategories
     fallbacks: Fallbacks
+    preview: Preview | None = None
     trace_id: str | None = None
     trace: Any = None  # the gateway keeps its record of the operation here; resolvers never look
 
     def extensions(self) -> dict[str, object]:
         """What the visit adds to the answer's `extensions`."""
-        used = self.contexts.used
-        if not used:
-            return {}
-        if len(used) == 1:
-            return {"context": used[0].public()}
-        return {"context": used[0].public(), "contexts": [each.public() for each in used]}
+        used = [each.public() for each in self.contexts.used]
+        extensions: dict[str, object] = {}
+        if used:
+            extensions["context"] = used[0]
+        if len(used) > 1:
+            extensions["contexts"] = used
+        if self.preview is not None:
+            extensions["preview"] = self.preview.public()
+        return extensions
+
+    def cancel(self) -> None:
+        """Stop the work that nobody waits for any more."""
+        self.loaders.cancel()
+        self.flags.cancel()

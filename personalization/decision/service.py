@@ -57,6 +57,11 @@ class DecisionService:
         self._tracer = tracer
         self._metrics = _DecisionMetrics(registry)
 
+    @property
+    def policy_version(self) -> str:
+        """Name and version of the policy that decides."""
+        return self._policy.version
+
     def decide(
         self,
         context: DecisionContext,

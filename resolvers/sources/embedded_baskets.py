@@ -14,8 +14,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 from personalization.clock import Clock, Deadline
+from personalization.file_lock import alone
 from resolvers.errors import SourceRefused, UnknownBasket
-from resolvers.sources.file_lock import alone
 
 MAX_LINES = 100
 KEPT = timedelta(days=180)

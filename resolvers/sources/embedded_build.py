@@ -7,10 +7,10 @@ from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 
+from personalization.file_lock import alone
 from resolvers.errors import SourceUnavailable
 from resolvers.sources.embedded_data import data_files, read_shop
 from resolvers.sources.embedded_tables import SCHEMA, STEPS, Shop, write_tables
-from resolvers.sources.file_lock import alone
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps are behind and how many there are."""

@@ -101,16 +101,16 @@ def test_a_failing_rule_turns_its_component_off(components: Components) -> None:
         ({"hero": ["v1", "v4"]}, "v4", "four", True, "TARGETING"),
         ({"hero": ["v1", "v2", "v3"]}, "v2", "two", True, "DOWNGRADED"),
         ({"hero": ["v9", "v10", "v1"]}, "v1", "one", True, "DOWNGRADED"),
-        ({"hero": ["v10"]}, None, "four", False, "UNSUPPORTED_VERSION"),
-        ({"hero": []}, None, "four", False, "UNSUPPORTED_VERSION"),
-        ({"hero": ["off", "latest", ""]}, None, "four", False, "UNSUPPORTED_VERSION"),
+        ({"hero": ["v10"]}, None, None, False, "UNSUPPORTED_VERSION"),
+        ({"hero": []}, None, None, False, "UNSUPPORTED_VERSION"),
+        ({"hero": ["off", "latest", ""]}, None, None, False, "UNSUPPORTED_VERSION"),
     ],
 )
 def test_a_client_gets_what_it_can_render(
     tmp_path: Path,
     supports: dict[str, list[str]] | None,
     version: str | None,
-    variant: str,
+    variant: str | None,
     enabled: bool,
     reason: str,
 ) -> None:

@@ -1,0 +1,161 @@
+"""The layer that decides: one batch a page, sticky for the session, recorded when given."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from flags.errors import StickyUnavailable
+from flags.evaluation import Decider
+from flags.layers import Answer, OpenFlag
+from flags.sticky import Keep, StickyDecisions, sticky_key
+from flags.subject import Subject
+from personalization.decision.service import JOURNAL_FULL, DecisionService, Question
+from personalization.errors import JournalFull
+from personalization.events import Decision, DecisionContext, DecisionMode
+
+STICKY = "STICKY"
+LATE = "LATE"
+STICKY_UNAVAILABLE = "STICKY_UNAVAILABLE"
+DECIDED_ELSEWHERE = "DECIDED_ELSEWHERE"
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """An open flag, where its decision is kept, and what is kept there."""
+
+    flag: OpenFlag
+    key: str
+    kept: Decision | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether what is kept can still be given: the persona, the client or the flag may have changed."""
+        return self.kept is not None and self.kept.action in self.flag.actions
+
+
+class BanditLayer:
+    """Gives open flags the variant of a decision; the default and a reason when there is none in time.
+
+    A decision is kept before it is recorded, and recorded before it is given: two workers that decide for one session
+    at once give the same, and only one decision is learned from. One that is recorded too late to be given was never
+    displayed, so nothing is learned from it.
+    """
+
+    def __init__(self, decisions: DecisionService, sticky: StickyDecisions) -> None:
+        self._decisions = decisions
+        self._sticky = sticky
+        self._under_way: set[asyncio.Task[list[Answer]]] = set()
+
+    async def answers(self, flags: Sequence[OpenFlag]) -> list[Answer]:
+        """One answer each, decided together. Never raises."""
+        keys = [sticky_key(each.key, each.ask.session, each.subject) for each in flags]
+        cases = [_Case(*each) for each in zip(flags, keys, self._sticky.at_hand(keys), strict=True)]
+        if all(case.holds for case in cases):
+            return [_sticky(case.flag, case.kept) for case in cases]
+        task = asyncio.create_task(self._decide(cases))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        try:
+            async with asyncio.timeout(_seconds(flags)):
+                # Shielded: what is half done is finished for the next page, though this one no longer waits.
+                return await asyncio.shield(task)
+        except TimeoutError:
+            return [each.defaulted(LATE) for each in flags]
+
+    async def _decide(self, cases: Sequence[_Case]) -> list[Answer]:
+        try:
+            cases = await self._looked_up(cases)
+            made = iter(await self._made([case for case in cases if not case.holds]))
+        except StickyUnavailable as error:
+            _log.warning("sticky_decisions_unavailable", cause=type(error.__cause__).__name__)
+            return [case.flag.defaulted(STICKY_UNAVAILABLE) for case in cases]
+        return [_sticky(case.flag, case.kept) if case.holds else next(made) for case in cases]
+
+    async def _looked_up(self, cases: Sequence[_Case]) -> list[_Case]:
+        """The cases with what other workers, or this one in an earlier life, decided."""
+        unsure = [case.key for case in cases if not case.holds]
+        found = dict(zip(unsure, await self._sticky.remembered(unsure), strict=True))
+        return [_Case(case.flag, case.key, found.get(case.key, case.kept)) for case in cases]
+
+    async def _made(self, cases: Sequence[_Case]) -> list[Answer]:
+        """New decisions, one policy for all."""
+        proposals = self._decisions.propose_many([_question(case.flag) for case in cases])
+        pairs = list(zip(cases, proposals, strict=True))
+        keeps = [_keep(*pair) for pair in pairs if _is_drawn(pair[1])]
+        holding = iter(await self._sticky.remember(keeps) if keeps else ())
+        answers = [
+            self._given(case.flag, proposal, next(holding))
+            if _is_drawn(proposal)
+            else case.flag.defaulted(proposal.reason)
+            for case, proposal in pairs
+        ]
+        unrecorded = [case.key for case, answer in zip(cases, answers, strict=True) if answer.why == JOURNAL_FULL]
+        if unrecorded:
+            await self._sticky.forget(unrecorded)
+        return answers
+
+    def _given(self, flag: OpenFlag, proposal: Decision, holding: Decision) -> Answer:
+        if holding.id != proposal.id:
+            return _sticky(flag, holding)
+        try:
+            self._decisions.record(proposal)
+        except JournalFull:
+            return flag.defaulted(JOURNAL_FULL)
+        return Answer(flag.given(proposal.action, Decider.BANDIT), proposal)
+
+
+def _is_drawn(proposal: Decision) -> bool:
+    return proposal.mode is not DecisionMode.FALLBACK
+
+
+def _keep(case: _Case, proposal: Decision) -> Keep:
+    return Keep(case.key, proposal, case.kept.id if case.kept is not None else None)
+
+
+def _sticky(flag: OpenFlag, decision: Decision | None) -> Answer:
+    if decision is None or decision.action not in flag.actions:
+        return flag.defaulted(DECIDED_ELSEWHERE)
+    return Answer(flag.given(decision.action, Decider.BANDIT), decision, why=STICKY)
+
+
+def _question(flag: OpenFlag) -> Question:
+    default = flag.default.variant
+    return Question(
+        context=_context(flag.ask.subject, _placement(flag)),
+        actions=flag.actions,
+        default_action=default if default in flag.actions else flag.actions[0],
+        subject=flag.subject,
+        session=flag.ask.session,
+        trace_id=flag.ask.trace_id,
+        floor=flag.terms.floor,
+    )
+
+
+def _placement(flag: OpenFlag) -> str:
+    component = flag.flag.definition.component
+    return f"component:{component}" if component is not None else f"flag:{flag.key}"
+
+
+def _context(subject: Subject, placement: str) -> DecisionContext:
+    def known(name: str) -> str | None:
+        value = subject.attributes.get(name)
+        return value if isinstance(value, str) else None
+
+    return DecisionContext(
+        placement=placement,
+        persona=known("persona"),
+        segment=known("segment"),
+        category=known("category"),
+        region=known("region"),
+        season=known("season"),
+        device=known("device"),
+    )
+
+
+def _seconds(flags: Sequence[OpenFlag]) -> float | None:
+    """How long the first of them to give up waits."""
+    return min((each.ask.deadline.remaining() for each in flags if each.ask.deadline is not None), default=None)

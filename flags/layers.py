@@ -1,0 +1,111 @@
+"""What the layers of a personalized flag hand to one another."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Protocol
+
+from openfeature.flag_evaluation import Reason
+
+from flags.evaluation import CompiledFlag, Decider, Evaluation
+from flags.subject import Subject
+from flags.terms import Terms
+from personalization.bandit.sampling import unit_interval
+from personalization.clock import Deadline
+from personalization.events import Decision
+
+PREVIEW = "PREVIEW"
+"""Why an answer is as it is where a preview token forces variants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Who asks, and under which circumstances.
+
+    `subject` without a targeting key is the public default: nothing is decided for it and nothing recorded.
+    `session` is the browsing session that decisions stick to. `supports` says which versions of a component the client
+    can render; of components that it leaves out it can render all. `overrides` are variants by flag key, from a signed
+    preview: with any of them nothing is decided, recorded or learned. Nothing waits longer than `deadline`.
+    """
+
+    subject: Subject
+    session: str | None = None
+    supports: Mapping[str, Sequence[str]] | None = None
+    overrides: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    deadline: Deadline | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a flag is for who asked: the evaluation, which names the layer that decided, and what it stands on.
+
+    `decision` is there when the bandit chose. `exposure_id` names the event of giving this variant; None where no
+    variant was given, for the public default, and for previews. `why` is a word in capitals where the layer alone
+    does not say it: `STICKY`, `PREVIEW`, `LATE`, `POLICY_FAILED`, `DOWNGRADED`, ...
+    """
+
+    evaluation: Evaluation
+    decision: Decision | None = None
+    exposure_id: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFlag:
+    """A personalized flag for which neither kill switch, preview nor rule answered.
+
+    `default` is its answer when no later layer decides. `actions` are the variants to choose from, at least two: those
+    that the persona may see and the client can render.
+    """
+
+    flag: CompiledFlag
+    terms: Terms
+    default: Evaluation
+    actions: tuple[str, ...]
+    ask: Ask
+
+    @property
+    def key(self) -> str:
+        """The flag's key."""
+        return self.flag.definition.key
+
+    @property
+    def subject(self) -> str:
+        """Whom it is asked for; open flags always have somebody."""
+        return self.ask.subject.targeting_key or ""
+
+    def given(self, variant: str, by: Decider) -> Evaluation:
+        """The answer with this variant, by chance as OpenFeature's reason says (`SPLIT`)."""
+        value = self.flag.definition.variants[variant]
+        return replace(self.default, value=value, variant=variant, reason=Reason.SPLIT, decided_by=by)
+
+    def defaulted(self, why: str) -> Answer:
+        """The default and the reason."""
+        return Answer(self.default, why=why)
+
+
+class Layer(Protocol):
+    """One layer between rules and the bandit. It never waits; an experiment's assignment would be another one."""
+
+    def answer(self, flag: OpenFlag) -> Answer | None:
+        """The layer's answer, None where it leaves the flag open."""
+        ...
+
+
+class Holdback:
+    """A share of all subjects always gets the default, so that what personalization is worth can be measured.
+
+    The draw is the subject's own, whatever the flag: who is held back at 5 % is so at 10 % too, and everywhere.
+    """
+
+    def answer(self, flag: OpenFlag) -> Answer | None:
+        """The default for who is held back."""
+        if not held_back(flag.subject, flag.terms.holdback):
+            return None
+        return Answer(replace(flag.default, reason=Reason.SPLIT, decided_by=Decider.HOLDBACK))
+
+
+def held_back(subject: str, share: float) -> bool:
+    """Whether this subject belongs to the share that always gets the default."""
+    return unit_interval(f"holdback/{subject}") < share

@@ -1,0 +1,47 @@
+"""On which terms the variant of a personalized flag is decided, as the metadata of its definition says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from flags.definition import FlagDefinition
+
+PERSONALIZED = "personalized"
+FLOOR = "floor"
+HOLDBACK = "holdback"
+AUDIENCE = "audience."
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What bounds the decision about one flag.
+
+    No variant is drawn with a probability below `floor`; the share `holdback` of all subjects always gets the default
+    variant. `audiences` holds, by persona, the variants that it may see; a persona that is not there may see all.
+    """
+
+    floor: float = 0.0
+    holdback: float = 0.0
+    audiences: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def variants_for(self, definition: FlagDefinition, persona: object) -> tuple[str, ...]:
+        """The variants that this persona may see, in the order of the definition."""
+        allowed = self.audiences.get(persona) if isinstance(persona, str) else None
+        return tuple(each for each in definition.variants if allowed is None or each in allowed)
+
+
+def terms_of(definition: FlagDefinition) -> Terms | None:
+    """The terms of a personalized flag; None for a regular one."""
+    metadata = definition.metadata
+    if metadata.get(PERSONALIZED) is not True:
+        return None
+    audiences = {
+        name.removeprefix(AUDIENCE): tuple(each.strip() for each in str(value).split(","))
+        for name, value in metadata.items()
+        if name.startswith(AUDIENCE)
+    }
+    return Terms(_share(metadata.get(FLOOR)), _share(metadata.get(HOLDBACK)), MappingProxyType(audiences))
+
+
+def _share(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

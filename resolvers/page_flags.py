@@ -1,0 +1,44 @@
+"""The flags of one visit: one set of definitions, one answer to each question, one batch of decisions a page."""
+
+from collections.abc import Callable, Sequence
+
+from opentelemetry.trace import Tracer
+
+from flags.evaluation import FlagSet
+from flags.layers import Answer, Ask
+from flags.personalized import PersonalizedFlags, Wanted
+from resolvers.batching import BatchLoader, LoaderMetrics
+from resolvers.context import EffectiveContext
+
+AskOf = Callable[[EffectiveContext | None], Ask]
+
+
+class PageFlags:
+    """Asks for all fields of a visit. Two of them that ask the same get the same answer."""
+
+    def __init__(
+        self, flags: FlagSet, answers: PersonalizedFlags, ask_of: AskOf, *, tracer: Tracer, metrics: LoaderMetrics
+    ) -> None:
+        self.flags = flags
+        self._answers = answers
+        self._ask_of = ask_of
+        self._decisions: BatchLoader[tuple[str, EffectiveContext], Answer] = BatchLoader(
+            "flags", self._decide, tracer=tracer, metrics=metrics
+        )
+
+    async def answer(self, keys: Sequence[str], context: EffectiveContext | None) -> list[Answer]:
+        """One answer for each key, in their order; without a context the public default. Never raises."""
+        answers = self._answers.at_once(self.flags, keys, self._ask_of(context))
+        left = [key for key, answer in zip(keys, answers, strict=True) if answer is None]
+        if context is None or not left:
+            return [answer for answer in answers if answer is not None]
+        decided = iter(await self._decisions.load_many([(key, context) for key in left]))
+        return [next(decided) if answer is None else answer for answer in answers]
+
+    def cancel(self) -> None:
+        """Stop what nobody waits for any more."""
+        self._decisions.cancel()
+
+    async def _decide(self, asked: Sequence[tuple[str, EffectiveContext]]) -> list[Answer]:
+        asks = {context: self._ask_of(context) for _, context in asked}
+        return await self._answers.decide(self.flags, [Wanted(key, asks[context]) for key, context in asked])

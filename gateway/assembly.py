@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from graphql import GraphQLSchema
@@ -12,9 +13,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flags.components import Components
+from flags.exposures import Exposures
 from flags.live import DEMO_DIRECTORY, Flags
+from gateway.collector import Ga4Collector
 from gateway.documents import Documents
 from gateway.endpoint import GraphQLEndpoint
+from gateway.event_rate import EventRate
 from gateway.execution.engine import Engine
 from gateway.execution.tracing import instrument
 from gateway.health import Readiness
@@ -28,6 +32,7 @@ from gateway.visits import Visits
 from personalization.assembly import open_personalization
 from personalization.clock import Clock, Deadline
 from personalization.errors import PersonaError
+from personalization.hub.retention import Retention
 from resolvers.batching import LoaderMetrics
 from resolvers.fallbacks import Fallbacks
 from resolvers.schema import build_schema, executable
@@ -45,6 +50,8 @@ class Doors:
 
     graphql: GraphQLEndpoint
     events: EventIntake
+    collector: Ga4Collector
+    exposures: Exposures
     visits: Visits
 
 
@@ -86,6 +93,14 @@ class Assembly:
         """Take in the events of a page."""
         return await self.opened.events.receive(request)
 
+    async def hits(self, request: Request) -> Response:
+        """Take in what gtag.js sends."""
+        return await self.opened.collector.hits(request)
+
+    async def measurements(self, request: Request) -> Response:
+        """Take in what is sent by the Measurement Protocol."""
+        return await self.opened.collector.measurements(request)
+
     @property
     def opened(self) -> Doors:
         """The doors; there are none before the lifespan has begun and after it has ended."""
@@ -101,7 +116,8 @@ class Assembly:
         keys = keys_of(settings)
         viewers = Viewers(settings, keys, clock, registry)
         await viewers.warm()
-        personalization = await open_personalization(settings.data_dir, clock, tracer, registry)
+        retention = Retention(timedelta(days=settings.hub_retention_days), settings.hub_retention_events)
+        personalization = await open_personalization(settings.data_dir, clock, tracer, registry, retention=retention)
         stack.push_async_callback(personalization.aclose)
         flags = await Flags.open(settings.flags_dir or DEMO_DIRECTORY, registry, clock=clock)
         stack.push_async_callback(flags.aclose)
@@ -129,7 +145,18 @@ class Assembly:
             clock=clock,
             tracer=tracer,
         )
-        return Doors(await self._endpoint(visits), EventIntake(personalization.outcomes, viewers.viewer), visits)
+        events = EventIntake(personalization.outcomes, viewers.viewer, self._event_rate())
+        exposures = Exposures(personalization.exposure_journal, clock, registry, key=derived(keys.cookie, "exposures"))
+        return Doors(await self._endpoint(visits), events, Ga4Collector(events, registry), exposures, visits)
+
+    def _event_rate(self) -> EventRate:
+        settings = self._settings
+        return EventRate(
+            per_session=settings.events_per_minute,
+            per_address=settings.newcomer_events_per_minute,
+            clock=self._clock,
+            registry=self._telemetry.registry,
+        )
 
     async def _endpoint(self, visits: Visits) -> GraphQLEndpoint:
         settings, registry = self._settings, self._telemetry.registry

@@ -3,6 +3,7 @@
 GET, POST /graphql   GraphQL over HTTP            gateway/endpoint.py
 POST      /events    what pages saw happen        gateway/tags.py
 GET       /preview   a preview begins or ends     gateway/previews.py
+POST      /events/ga4/... the same from GA4 tags   gateway/collector.py
 GET       /graphiql/ a browser's GraphQL client   gateway/graphiql.py
 GET       /live /ready /metrics                   gateway/health.py
 """
@@ -14,6 +15,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from gateway.assembly import Assembly
+from gateway.collector import HITS, MEASUREMENTS
 from gateway.graphiql import graphiql_routes
 from gateway.health import health_routes
 from gateway.settings import Settings
@@ -44,6 +46,8 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
             Route("/graphql", assembly.graphql),
             Route("/events", assembly.events, methods=["POST"]),
             Route("/preview", assembly.preview),
+            Route(HITS, assembly.hits, methods=["GET", "POST"]),
+            Route(MEASUREMENTS, assembly.measurements, methods=["POST"]),
             *graphiql_routes(),
             *health_routes(assembly.readiness, telemetry.registry),
         ],

@@ -14,12 +14,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flags.bandit_layer import BanditLayer
 from flags.components import Components
+from flags.exposures import Exposures
 from flags.live import DEMO_DIRECTORY, Flags
+from flags.metrics import FlagMetrics
 from flags.personalized import PersonalizedFlags
 from flags.preview import PreviewTokens
 from flags.sticky_sqlite import SqliteStickyDecisions
+from gateway.collector import Ga4Collector
 from gateway.documents import Documents
 from gateway.endpoint import GraphQLEndpoint
+from gateway.event_rate import EventRate
 from gateway.execution.engine import Engine
 from gateway.execution.tracing import instrument
 from gateway.health import Readiness
@@ -31,9 +35,10 @@ from gateway.tags import EventIntake
 from gateway.telemetry import Telemetry
 from gateway.viewer import Viewers
 from gateway.visits import Visits
-from personalization.assembly import open_personalization
+from personalization.assembly import Personalization, open_personalization
 from personalization.clock import Clock, Deadline
 from personalization.errors import PersonaError
+from personalization.hub.retention import Retention
 from resolvers.batching import LoaderMetrics
 from resolvers.fallbacks import Fallbacks
 from resolvers.schema import build_schema, executable
@@ -52,6 +57,7 @@ class Doors:
 
     graphql: GraphQLEndpoint
     events: EventIntake
+    collector: Ga4Collector
     previews: Previews
     visits: Visits
 
@@ -98,6 +104,14 @@ class Assembly:
         """Begin or end a preview in a browser."""
         return await self.opened.previews.visit(request)
 
+    async def hits(self, request: Request) -> Response:
+        """Take in what gtag.js sends."""
+        return await self.opened.collector.hits(request)
+
+    async def measurements(self, request: Request) -> Response:
+        """Take in what is sent by the Measurement Protocol."""
+        return await self.opened.collector.measurements(request)
+
     @property
     def opened(self) -> Doors:
         """The doors; there are none before the lifespan has begun and after it has ended."""
@@ -113,22 +127,14 @@ class Assembly:
         keys = keys_of(settings)
         viewers = Viewers(settings, keys, clock, registry)
         await viewers.warm()
-        personalization = await open_personalization(settings.data_dir, clock, tracer, registry)
+        retention = Retention(timedelta(days=settings.hub_retention_days), settings.hub_retention_events)
+        personalization = await open_personalization(settings.data_dir, clock, tracer, registry, retention=retention)
         stack.push_async_callback(personalization.aclose)
         flags = await Flags.open(settings.flags_dir or DEMO_DIRECTORY, registry, clock=clock)
         stack.push_async_callback(flags.aclose)
         self.readiness.done("flags")
 
-        sticky = SqliteStickyDecisions(
-            settings.data_dir / STICKY_FILE, clock, timedelta(seconds=settings.sticky_decisions_s)
-        )
-        stack.push_async_callback(sticky.aclose)
-        personalized = PersonalizedFlags(
-            BanditLayer(personalization.decisions, sticky),
-            NoExposures(),
-            flags.metrics,
-            lambda: personalization.decisions.policy_version,
-        )
+        personalized = self._personalized(stack, personalization, flags.metrics, derived(keys.cookie, "exposures"))
         previews = Previews(PreviewTokens(derived(keys.cookie, "preview")), settings, clock)
 
         source = await open_source(
@@ -155,8 +161,28 @@ class Assembly:
             clock=clock,
             tracer=tracer,
         )
-        events = EventIntake(personalization.outcomes, viewers.viewer)
-        return Doors(await self._endpoint(visits), events, previews, visits)
+        events = EventIntake(personalization.outcomes, viewers.viewer, self._event_rate())
+        return Doors(await self._endpoint(visits), events, Ga4Collector(events, registry), previews, visits)
+
+    def _personalized(
+        self, stack: AsyncExitStack, personalization: Personalization, metrics: FlagMetrics, key: bytes
+    ) -> PersonalizedFlags:
+        settings, clock = self._settings, self._clock
+        lasts = timedelta(seconds=settings.sticky_decisions_s)
+        sticky = SqliteStickyDecisions(settings.data_dir / STICKY_FILE, clock, lasts)
+        stack.push_async_callback(sticky.aclose)
+        decisions = personalization.decisions
+        exposures = Exposures(personalization.exposure_journal, clock, self._telemetry.registry, key=key)
+        return PersonalizedFlags(BanditLayer(decisions, sticky), exposures, metrics, lambda: decisions.policy_version)
+
+    def _event_rate(self) -> EventRate:
+        settings = self._settings
+        return EventRate(
+            per_session=settings.events_per_minute,
+            per_address=settings.newcomer_events_per_minute,
+            clock=self._clock,
+            registry=self._telemetry.registry,
+        )
 
     async def _endpoint(self, visits: Visits) -> GraphQLEndpoint:
         settings, registry = self._settings, self._telemetry.registry
@@ -185,10 +211,6 @@ class Assembly:
             _log.warning("shop_not_answering", reason=type(error).__name__)
         else:
             standby.keep(None, shelves[0])
-
-
-class NoExposures:
-    def give(self, evaluation, *, subject, session, decision, trace_id): return None
 
 
 class _GraphQLDoor:

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from types import MappingProxyType
 
 from graphql import GraphQLError
@@ -143,6 +144,13 @@ class TokenKeysUnavailable(RequestError):
     """The keys that tokens are checked with were never reached; trying again later may help."""
 
 
+class RateLimited(RequestError):
+    """More events than one session may send in this time; `retry_after` are the seconds until they are taken."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message, headers={"Retry-After": str(ceil(retry_after))})
+
+
 class RequestTimeout(RequestError):
     """The request took longer than `request_timeout_ms`; its work was cancelled."""
 
@@ -220,6 +228,7 @@ ERROR_KINDS: Mapping[type[PersonaError], ErrorKind] = MappingProxyType(
         CsrfRefused: ErrorKind("CSRF_REFUSED", 403),
         InvalidToken: ErrorKind("INVALID_TOKEN", 401),
         TokenKeysUnavailable: ErrorKind("TOKEN_KEYS_UNAVAILABLE", 503),
+        RateLimited: ErrorKind("RATE_LIMITED", 429),
         RequestTimeout: ErrorKind("REQUEST_TIMEOUT", 504),
         GraphQLSyntaxError: ErrorKind("GRAPHQL_PARSE_FAILED", 400, well_formed=True),
         GraphQLValidationFailed: ErrorKind("GRAPHQL_VALIDATION_FAILED", 400, well_formed=True),

@@ -105,6 +105,14 @@ class Settings(BaseSettings):
     sticky_decisions_s: float = Field(
         1800.0, gt=0, description="How long a session keeps the variants that decisions gave it."
     )
+    events_per_minute: int = Field(
+        600, ge=1, description="Events that a process takes from one session in a minute; a hundred at once always."
+    )
+    newcomer_events_per_minute: int = Field(
+        60_000, ge=1, description="The same of one address, from all who bring neither cookie nor token."
+    )
+    hub_retention_days: float = Field(7.0, gt=0, le=3650, description="Days that events are kept in the hub.")
+    hub_retention_events: int = Field(2_000_000, ge=1000, description="Most events of a topic kept in the hub.")
 
     drain_timeout_s: float = Field(10.0, gt=0, description="Longest a stopping server finishes what it began.")
     otlp_endpoint: str | None = Field(

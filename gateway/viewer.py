@@ -73,6 +73,7 @@ class Viewers:
             persona=Persona.VISITOR,
             region=self._region(headers),
             device=device(headers),
+            newcomer=not visitor.known,
         )
 
     def _customer(self, headers: Headers, claims: Claims, session: str) -> Viewer:

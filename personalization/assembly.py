@@ -11,6 +11,7 @@ from personalization.clock import Clock
 from personalization.decision.journal import DecisionJournal
 from personalization.decision.service import DecisionService
 from personalization.errors import HubUnavailable
+from personalization.exposures import ExposureJournal
 from personalization.hub.retention import Pruner, Retention
 from personalization.hub.sqlite import SqliteHub
 from personalization.hub.sqlite_file import HubFile
@@ -28,6 +29,7 @@ class Personalization:
     hub: SqliteHub
     pruner: Pruner
     journal: DecisionJournal
+    exposure_journal: ExposureJournal
     decisions: DecisionService
     outcomes: Outcomes
 
@@ -40,8 +42,9 @@ class Personalization:
         return True
 
     async def aclose(self) -> None:
-        """Write what the journal holds, then close the hub. Safe to call twice."""
+        """Write what the journals hold, then close the hub. Safe to call twice."""
         await self.journal.aclose()
+        await self.exposure_journal.aclose()
         await self.pruner.aclose()
         await self.hub.aclose()
 
@@ -69,8 +72,10 @@ async def open_personalization(
     hub = SqliteHub(HubFile(data_dir / HUB_FILE, max_bytes=max_bytes), clock, new_id)
     pruner = Pruner(hub, retention or Retention(), registry)
     journal = DecisionJournal(hub, registry)
+    exposure_journal = ExposureJournal(hub, registry)
     decisions = DecisionService(Uniform(), journal, clock=clock, ids=new_id, tracer=tracer, registry=registry)
     outcomes = Outcomes(hub, clock=clock, ids=new_id, tracer=tracer, registry=registry)
     await pruner.start()
     await journal.start()
-    return Personalization(hub, pruner, journal, decisions, outcomes)
+    await exposure_journal.start()
+    return Personalization(hub, pruner, journal, exposure_journal, decisions, outcomes)

@@ -1,4 +1,4 @@
-"""Decisions and outcomes as bytes: JSON objects of schema version 1, the same in the hub and in the lake.
+"""Events as bytes: JSON objects of schema version 1, the same in the hub and in the lake.
 
 Members that are not known are ignored, so that newer writers may add some; one that is missing or of another type
 is an error.
@@ -12,7 +12,16 @@ from typing import TypeVar
 import orjson
 
 from personalization.errors import InvalidEvent
-from personalization.events import Decision, DecisionContext, DecisionMode, Outcome, OutcomeKind
+from personalization.events import (
+    Decision,
+    DecisionContext,
+    DecisionMode,
+    Exposure,
+    ExposureEvent,
+    ExposureEventKind,
+    Outcome,
+    OutcomeKind,
+)
 
 SCHEMA_VERSION = 1
 
@@ -68,6 +77,52 @@ def encode_outcome(outcome: Outcome) -> bytes:
     )
 
 
+def encode_exposure(exposure: Exposure) -> bytes:
+    """The exposure as a JSON object; its time is ISO 8601 in UTC with microseconds.
+
+    Raises:
+        InvalidEvent: a text in it is not valid Unicode.
+    """
+    return _dumps(
+        {
+            "v": SCHEMA_VERSION,
+            "id": exposure.id,
+            "at": exposure.at,
+            "flag": exposure.flag,
+            "variant": exposure.variant,
+            "decider": exposure.decider,
+            "rule": exposure.rule,
+            "definitions": exposure.definitions,
+            "subject": exposure.subject,
+            "hash_version": exposure.hash_version,
+            "policy": exposure.policy,
+            "decision_id": exposure.decision_id,
+            "session": exposure.session,
+            "trace_id": exposure.trace_id,
+        }
+    )
+
+
+def encode_exposure_event(event: ExposureEvent) -> bytes:
+    """The event of an exposure as a JSON object; times are ISO 8601 in UTC with microseconds.
+
+    Raises:
+        InvalidEvent: a text in it is not valid Unicode.
+    """
+    return _dumps(
+        {
+            "v": SCHEMA_VERSION,
+            "id": event.id,
+            "exposure_id": event.exposure_id,
+            "kind": event.kind,
+            "occurred_at": event.occurred_at,
+            "received_at": event.received_at,
+            "session": event.session,
+            "trace_id": event.trace_id,
+        }
+    )
+
+
 def decode_decision(value: bytes) -> Decision:
     """The decision that `encode_decision` wrote.
 
@@ -111,6 +166,48 @@ def decode_outcome(value: bytes) -> Outcome:
         received_at=record.time("received_at"),
         product_id=record.text_or_none("product_id"),
         quantity=record.count_or_none("quantity"),
+        session=record.text_or_none("session"),
+        trace_id=record.text_or_none("trace_id"),
+    )
+
+
+def decode_exposure(value: bytes) -> Exposure:
+    """The exposure that `encode_exposure` wrote.
+
+    Raises:
+        InvalidEvent: no JSON object of version 1, or a member missing or of another type.
+    """
+    record = _Record.parse("exposure", value)
+    return Exposure(
+        id=record.text("id"),
+        at=record.time("at"),
+        flag=record.text("flag"),
+        variant=record.text("variant"),
+        decider=record.text("decider"),
+        rule=record.text("rule"),
+        definitions=record.text("definitions"),
+        subject=record.text("subject"),
+        hash_version=record.count_or_none("hash_version"),
+        policy=record.text_or_none("policy"),
+        decision_id=record.text_or_none("decision_id"),
+        session=record.text_or_none("session"),
+        trace_id=record.text_or_none("trace_id"),
+    )
+
+
+def decode_exposure_event(value: bytes) -> ExposureEvent:
+    """The event that `encode_exposure_event` wrote.
+
+    Raises:
+        InvalidEvent: no JSON object of version 1, or a member missing or of another type.
+    """
+    record = _Record.parse("exposure event", value)
+    return ExposureEvent(
+        id=record.text("id"),
+        exposure_id=record.text("exposure_id"),
+        kind=record.word("kind", ExposureEventKind),
+        occurred_at=record.time("occurred_at"),
+        received_at=record.time("received_at"),
         session=record.text_or_none("session"),
         trace_id=record.text_or_none("trace_id"),
     )

@@ -68,6 +68,13 @@ class OutcomeKind(StrEnum):
     PURCHASED = "PURCHASED"
 
 
+class ExposureEventKind(StrEnum):
+    """What a page tells of a variant that it was given."""
+
+    RENDERED = "RENDERED"
+    SEEN = "SEEN"
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionContext:
     """What a decision depends on. Every member may be unknown (None).
@@ -121,5 +128,45 @@ class Outcome:
     received_at: datetime
     product_id: str | None = None
     quantity: int | None = None
+    session: str | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A viewer was given this variant of this flag.
+
+    `decider` is the layer that decided, in capitals; `rule` the reason that it gave. `hash_version` is the pinned one
+    of a split, `policy` and `decision_id` are there when a bandit chose, `definitions` is the version of the flags.
+    `subject` is a pseudonym (customer or visitor id), never a name.
+    """
+
+    id: str
+    at: datetime
+    flag: str
+    variant: str
+    decider: str
+    rule: str
+    definitions: str
+    subject: str
+    hash_version: int | None = None
+    policy: str | None = None
+    decision_id: str | None = None
+    session: str | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureEvent:
+    """A page rendered what an exposure gave it, or a viewer had it in view.
+
+    `occurred_at` is the page's time, bounded; `received_at` is the gateway's.
+    """
+
+    id: str
+    exposure_id: str
+    kind: ExposureEventKind
+    occurred_at: datetime
+    received_at: datetime
     session: str | None = None
     trace_id: str | None = None

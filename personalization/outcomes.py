@@ -1,4 +1,4 @@
-"""Outcomes on their way into the hub: checked one by one, and durable before anybody is told so."""
+"""What pages report on its way into the hub: checked one by one, and durable before anybody is told so."""
 
 import re
 from collections.abc import Sequence
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
-from opentelemetry.trace import SpanContext, Tracer
+from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, Counter
 
 from personalization.clock import Clock
-from personalization.codec import encode_outcome
+from personalization.codec import encode_exposure_event, encode_outcome
 from personalization.errors import InvalidEvent
-from personalization.events import Outcome, OutcomeKind
-from personalization.hub.topics import OUTCOMES, Hub, NewEvent
+from personalization.events import ExposureEvent, ExposureEventKind, Outcome, OutcomeKind
+from personalization.hub.topics import EXPOSURE_EVENTS, OUTCOMES, Hub, NewEvent
 from personalization.ids import Ids
 from personalization.tracing import headers_of
 
 MOST_REPORTS = 100
-"""Most outcomes in one batch."""
+"""Most reports in one batch."""
 
 MOST_QUANTITY = 999
 LONGEST_ID = 128
@@ -32,6 +32,7 @@ YOUNGEST = timedelta(seconds=60)
 
 UNKNOWN_KIND = "UNKNOWN_KIND"
 INVALID_DECISION_ID = "INVALID_DECISION_ID"
+INVALID_EXPOSURE_ID = "INVALID_EXPOSURE_ID"
 INVALID_ID = "INVALID_ID"
 INVALID_PRODUCT_ID = "INVALID_PRODUCT_ID"
 INVALID_QUANTITY = "INVALID_QUANTITY"
@@ -54,6 +55,22 @@ class OutcomeReport:
     occurred_at: datetime | None = None
     product_id: str | None = None
     quantity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureReport:
+    """What a page says became of a variant that it was given. Nothing in it is trusted.
+
+    `kind` is `RENDERED` or `SEEN`; `id` and `occurred_at` are as those of an `OutcomeReport`.
+    """
+
+    exposure_id: str
+    kind: str
+    id: str | None = None
+    occurred_at: datetime | None = None
+
+
+Report = OutcomeReport | ExposureReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +100,7 @@ class RejectedReport(InvalidEvent):
 
 
 class Outcomes:
-    """Takes in what viewers did, from pages and from the API alike."""
+    """Takes in what viewers did and what they were shown, from pages and from the API alike."""
 
     def __init__(self, hub: Hub, *, clock: Clock, ids: Ids, tracer: Tracer, registry: CollectorRegistry) -> None:
         self._hub = hub
@@ -93,41 +110,55 @@ class Outcomes:
         self._metrics = _OutcomeMetrics(registry)
 
     async def report(
-        self, reports: Sequence[OutcomeReport], *, session: str | None = None, trace_id: str | None = None
+        self, reports: Sequence[Report], *, session: str | None = None, trace_id: str | None = None
     ) -> ReportResult:
         """Write the valid ones of at most 100 reports; returns after they are durable.
 
-        `session` is the viewer's, as the gateway knows it. Whether the decision exists is not asked here: it may be
-        on its way. A page's time outside of 24 hours before and 60 seconds after the gateway's is moved to that
-        bound and counted; the gateway's own is kept beside it.
+        `session` is the viewer's, as the gateway knows it. Whether the decision or the exposure exists is not asked
+        here: it may be on its way. A page's time outside of 24 hours before and 60 seconds after the gateway's is
+        moved to that bound and counted; the gateway's own is kept beside it.
 
         Raises:
             InvalidEvent: more than 100 reports; none was taken.
-            HubUnavailable: nothing was written; report again, with the same ids.
+            HubUnavailable: not everything was written; report again, with the same ids.
         """
         if len(reports) > MOST_REPORTS:
             raise InvalidEvent(f"at most {MOST_REPORTS} outcomes may come at once, got {len(reports)}")
         with self._tracer.start_as_current_span("outcomes") as span:
-            outcomes, rejected = self._sorted_out(reports, session, trace_id)
-            duplicates = await self._append(outcomes, span.get_span_context())
-            result = ReportResult(len(outcomes) - duplicates, duplicates, rejected)
-            span.set_attributes({"outcomes.accepted": result.accepted, "outcomes.duplicates": duplicates})
+            events, rejected = self._sorted_out(reports, session, trace_id)
+            outcomes = [each for each in events if isinstance(each, Outcome)]
+            exposed = [each for each in events if isinstance(each, ExposureEvent)]
+            headers = headers_of(span.get_span_context())
+            duplicates = await self._append(
+                OUTCOMES,
+                [NewEvent(each.id, each.decision_id, encode_outcome(each), headers) for each in outcomes],
+            )
+            duplicates += await self._append(
+                EXPOSURE_EVENTS,
+                [NewEvent(each.id, each.exposure_id, encode_exposure_event(each), headers) for each in exposed],
+            )
+            self._metrics.count(events, duplicates)
+            result = ReportResult(len(events) - len(duplicates), len(duplicates), rejected)
+            span.set_attributes({"outcomes.accepted": result.accepted, "outcomes.duplicates": result.duplicates})
             span.set_attribute("outcomes.rejected", len(rejected))
         return result
 
     def _sorted_out(
-        self, reports: Sequence[OutcomeReport], session: str | None, trace_id: str | None
-    ) -> tuple[list[Outcome], tuple[Rejection, ...]]:
+        self, reports: Sequence[Report], session: str | None, trace_id: str | None
+    ) -> tuple[list[Outcome | ExposureEvent], tuple[Rejection, ...]]:
         now = self._clock.now()
-        outcomes: list[Outcome] = []
+        events: list[Outcome | ExposureEvent] = []
         rejected: list[Rejection] = []
         for index, report in enumerate(reports):
             try:
-                outcomes.append(self._outcome(report, now, session, trace_id))
+                if isinstance(report, OutcomeReport):
+                    events.append(self._outcome(report, now, session, trace_id))
+                else:
+                    events.append(self._exposure_event(report, now, session, trace_id))
             except RejectedReport as error:
                 rejected.append(Rejection(index, error.code, str(error)))
                 self._metrics.rejected.labels(error.code).inc()
-        return outcomes, tuple(rejected)
+        return events, tuple(rejected)
 
     def _outcome(self, report: OutcomeReport, now: datetime, session: str | None, trace_id: str | None) -> Outcome:
         decision_id = checked_decision_id(report.decision_id)
@@ -143,12 +174,26 @@ class Outcomes:
             trace_id=trace_id,
         )
 
-    def _event_id(self, decision_id: str, reported: str | None) -> str:
-        """The page's id within its decision, so that no page can claim the ids of another's outcomes."""
+    def _exposure_event(
+        self, report: ExposureReport, now: datetime, session: str | None, trace_id: str | None
+    ) -> ExposureEvent:
+        exposure_id = checked_exposure_id(report.exposure_id)
+        return ExposureEvent(
+            id=self._event_id(exposure_id, report.id),
+            exposure_id=exposure_id,
+            kind=checked_exposure_kind(report.kind),
+            occurred_at=self._bounded(checked_time(report.occurred_at), now),
+            received_at=now,
+            session=session,
+            trace_id=trace_id,
+        )
+
+    def _event_id(self, about: str, reported: str | None) -> str:
+        """The page's id within its decision or exposure, so that no page can claim the ids of another's reports."""
         name = checked_name(reported, INVALID_ID, "id")
         if name is None:
             return self._ids()
-        return blake2b(f"{decision_id}/{name}".encode(), digest_size=16).hexdigest()
+        return blake2b(f"{about}/{name}".encode(), digest_size=16).hexdigest()
 
     def _bounded(self, occurred_at: datetime | None, now: datetime) -> datetime:
         if occurred_at is None:
@@ -158,15 +203,9 @@ class Outcomes:
             self._metrics.skewed.labels("past" if occurred_at < bounded else "future").inc()
         return bounded
 
-    async def _append(self, outcomes: Sequence[Outcome], span: SpanContext) -> int:
-        """Write them; the number of duplicates among them."""
-        if not outcomes:
-            return 0
-        headers = headers_of(span)
-        events = [NewEvent(each.id, each.decision_id, encode_outcome(each), headers) for each in outcomes]
-        appended = await self._hub.append(OUTCOMES, events)
-        self._metrics.count(outcomes, appended.duplicates)
-        return len(appended.duplicates)
+    async def _append(self, topic: str, events: Sequence[NewEvent]) -> tuple[str, ...]:
+        """Write them; the ids of the duplicates among them."""
+        return (await self._hub.append(topic, events)).duplicates if events else ()
 
 
 class _OutcomeMetrics:
@@ -177,31 +216,55 @@ class _OutcomeMetrics:
             ["kind", "result"],
             registry=registry,
         )
+        self.exposed = Counter(
+            "gateway_exposure_events_total",
+            "Events of exposures that are durable, by kind: `accepted`, or `duplicate` of one that was.",
+            ["kind", "result"],
+            registry=registry,
+        )
         self.rejected = Counter(
             "gateway_outcomes_rejected_total", "Reports that were not taken, by code.", ["code"], registry=registry
         )
         self.skewed = Counter(
             "gateway_outcomes_skewed_total",
-            "Outcomes whose page time was moved into the allowed window, by where it lay.",
+            "Reports whose page time was moved into the allowed window, by where it lay.",
             ["direction"],
             registry=registry,
         )
 
-    def count(self, outcomes: Sequence[Outcome], duplicates: Sequence[str]) -> None:
+    def count(self, events: Sequence[Outcome | ExposureEvent], duplicates: Sequence[str]) -> None:
         """Count a batch that was written, of which these ids were duplicates, one entry each."""
         left = list(duplicates)
-        for outcome in reversed(outcomes):  # of two alike in one batch the earlier was written
-            duplicate = outcome.id in left
+        for event in reversed(events):  # of two alike in one batch the earlier was written
+            duplicate = event.id in left
             if duplicate:
-                left.remove(outcome.id)
-            self.taken.labels(outcome.kind.value, "duplicate" if duplicate else "accepted").inc()
+                left.remove(event.id)
+            counter = self.taken if isinstance(event, Outcome) else self.exposed
+            counter.labels(event.kind.value, "duplicate" if duplicate else "accepted").inc()
 
 
 def checked_decision_id(value: str) -> str:
     """The id in lower case; it must look like a UUID."""
+    return _checked_uuid(value, INVALID_DECISION_ID, "decision")
+
+
+def checked_exposure_id(value: str) -> str:
+    """The id in lower case; it must look like a UUID."""
+    return _checked_uuid(value, INVALID_EXPOSURE_ID, "exposure")
+
+
+def _checked_uuid(value: str, code: str, what: str) -> str:
     if _UUID.fullmatch(value) is None:
-        raise RejectedReport(INVALID_DECISION_ID, f"decision id {value[:64]!r} is no UUID, send back a decision's `id`")
+        raise RejectedReport(code, f"{what} id {value[:64]!r} is no UUID, send back the `id` of the {what}")
     return value.lower()
+
+
+def checked_exposure_kind(value: str) -> ExposureEventKind:
+    """The kind of this name."""
+    if value not in ExposureEventKind.__members__:
+        known = " or ".join(ExposureEventKind)
+        raise RejectedReport(UNKNOWN_KIND, f"event {value[:64]!r} of an exposure is not known, {known} is")
+    return ExposureEventKind(value)
 
 
 def checked_kind(value: str) -> OutcomeKind:

@@ -1,182 +1,19 @@
-"""The journal: decisions on their way into the hub, off the path of the request that made them."""
+"""The journal of decisions."""
 
-import asyncio
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
-
-import structlog
-from opentelemetry.trace import SpanContext
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
 from personalization.codec import encode_decision
-from personalization.errors import HubUnavailable, InvalidEvent, JournalFull
 from personalization.events import Decision
-from personalization.hub.topics import DECISIONS, Hub, NewEvent
-from personalization.tracing import headers_of
+from personalization.hub.topics import DECISIONS, Hub
+from personalization.journal import Journal, JournalLimits, Line
 
-_log = structlog.get_logger()
+__all__ = ["DecisionJournal", "JournalLimits"]
 
-
-@dataclass(frozen=True, slots=True)
-class JournalLimits:
-    """How long and how much the journal waits.
-
-    `linger` is the longest (in seconds) a decision waits for others, so at most what was decided in that time
-    and during one write is lost to kill -9. `capacity` bounds the decisions held in memory, `batch` those written
-    at once. While the hub is away a write is tried again after `backoff` seconds, doubled up to `most_backoff`;
-    a closing journal gives up after `closing` seconds.
-    """
-
-    linger: float = 0.05
-    capacity: int = 10_000
-    batch: int = 500
-    backoff: float = 0.1
-    most_backoff: float = 5.0
-    closing: float = 5.0
+LINE: Line[Decision] = Line("decisions", DECISIONS, encode_decision, "gateway_journal")
 
 
-class DecisionJournal:
-    """Takes decisions at once and writes them to the hub in groups. Use it from one event loop.
-
-    While the hub is away decisions are kept, up to the capacity; after that `record` raises `JournalFull`. Decisions
-    are lost only when the process dies, when the hub is still away at the end of `aclose`, or when one cannot be
-    written as JSON; the last two are counted in `gateway_journal_decisions_total{result="lost"}`.
-    """
+class DecisionJournal(Journal[Decision]):
+    """Takes decisions on their way into the hub."""
 
     def __init__(self, hub: Hub, registry: CollectorRegistry, limits: JournalLimits | None = None) -> None:
-        self._hub = hub
-        self._limits = limits or JournalLimits()
-        self._queue: deque[tuple[Decision, SpanContext]] = deque()
-        self._some = asyncio.Event()
-        self._enough = asyncio.Event()
-        self._closing = False
-        self._task: asyncio.Task[None] | None = None
-        self._metrics = _JournalMetrics(registry)
-
-    def record(self, decision: Decision, span: SpanContext) -> None:
-        """Take a decision and the span that made it; returns at once.
-
-        Raises:
-            JournalFull: the queue is at its capacity, or the journal is closing; the decision was not taken.
-        """
-        held = len(self._queue)
-        if held >= self._limits.capacity or self._closing:
-            raise JournalFull(f"{held} decisions wait for the hub, no more are taken")
-        self._queue.append((decision, span))
-        if held == 0:
-            self._some.set()
-        if held + 1 >= self._limits.batch:
-            self._enough.set()
-
-    async def start(self) -> None:
-        """Begin to write; decisions recorded before are written first."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="decision journal")
-
-    async def aclose(self) -> None:
-        """Write what is held, for at most `closing` seconds; count what could not be written. Safe to call twice."""
-        self._closing = True
-        self._some.set()
-        self._enough.set()
-        if self._task is not None:
-            _, late = await asyncio.wait({self._task}, timeout=self._limits.closing)
-            for task in late:
-                task.cancel()
-                await asyncio.wait({task})
-        self._lose(len(self._queue))
-        self._queue.clear()
-
-    async def _run(self) -> None:
-        while self._queue or not self._closing:
-            await self._some.wait()
-            await self._linger()
-            await self._flush()
-            if not self._closing:
-                self._rest()
-
-    def _rest(self) -> None:
-        """Forget wake-ups that no longer hold."""
-        if len(self._queue) < self._limits.batch:
-            self._enough.clear()
-        if not self._queue:
-            self._some.clear()
-
-    async def _linger(self) -> None:
-        try:
-            async with asyncio.timeout(self._limits.linger):
-                await self._enough.wait()
-        except TimeoutError:
-            return
-
-    async def _flush(self) -> None:
-        batch = tuple(islice(self._queue, self._limits.batch))
-        if not batch:
-            return
-        written = await self._write(await asyncio.to_thread(_events, batch))
-        for _ in batch:
-            self._queue.popleft()
-        self._metrics.held.set(len(self._queue))
-        self._metrics.decisions.labels("written").inc(written)
-        self._lose(len(batch) - written)
-
-    async def _write(self, events: Sequence[NewEvent]) -> int:
-        """How many of the events are in the hub: all of them or, when it refuses them for good, none."""
-        pause = self._limits.backoff
-        while True:
-            try:
-                with self._metrics.seconds.time():
-                    await self._hub.append(DECISIONS, events)
-            except HubUnavailable as error:
-                self._metrics.retries.inc()
-                _log.warning("journal_waits_for_hub", held=len(self._queue), cause=type(error.__cause__).__name__)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, self._limits.most_backoff)
-            except Exception:  # whatever a hub may raise, the journal of the other decisions goes on
-                _log.exception("journal_batch_refused", decisions=len(events))
-                return 0
-            else:
-                return len(events)
-
-    def _lose(self, decisions: int) -> None:
-        if decisions:
-            self._metrics.decisions.labels("lost").inc(decisions)
-            _log.error("journal_lost_decisions", decisions=decisions)
-
-
-class _JournalMetrics:
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.decisions = Counter(
-            "gateway_journal_decisions_total",
-            "Decisions that left the journal: `written` to the hub, or `lost`.",
-            ["result"],
-            registry=registry,
-        )
-        self.retries = Counter(
-            "gateway_journal_retries_total",
-            "Writes that found the hub unavailable and were tried again.",
-            registry=registry,
-        )
-        self.seconds = Histogram(
-            "gateway_journal_write_seconds", "Time to write one batch of decisions durably.", registry=registry
-        )
-        self.held = Gauge(
-            "gateway_journal_held_decisions",
-            "Decisions that wait in memory for the hub.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-
-
-def _events(batch: Sequence[tuple[Decision, SpanContext]]) -> tuple[NewEvent, ...]:
-    return tuple(event for decision, span in batch for event in _event(decision, span))
-
-
-def _event(decision: Decision, span: SpanContext) -> tuple[NewEvent, ...]:
-    """The decision's event, or none when it holds what no JSON can."""
-    try:
-        value = encode_decision(decision)
-    except InvalidEvent:
-        return ()
-    return (NewEvent(decision.id, decision.id, value, headers_of(span)),)
+        super().__init__(LINE, hub, registry, limits)

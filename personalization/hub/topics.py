@@ -7,6 +7,8 @@ from typing import Protocol
 
 DECISIONS = "decisions"
 OUTCOMES = "outcomes"
+EXPOSURES = "exposures"
+EXPOSURE_EVENTS = "exposure_events"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,73 +3,25 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opentelemetry.trace import NoOpTracer
-from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
 
 from gateway.tags import EventIntake
-from personalization.assembly import Personalization, open_personalization
-from personalization.clock import SystemClock
-from personalization.codec import decode_outcome
-from personalization.events import DecisionContext, DecisionMode, Outcome, OutcomeKind, ShelfAction
-from personalization.hub.topics import OUTCOMES, StoredEvent
-from resolvers.errors import Unauthenticated
-from resolvers.viewer import Viewer
+from personalization.assembly import Personalization
+from personalization.events import DecisionContext, DecisionMode, ExposureEventKind, OutcomeKind, ShelfAction
+from tests.events.parts import DECISION, EXPOSURE, check_problem, exposed, rate, stored, viewer_of
 
-DECISION = "0198c0de-0000-7000-8000-000000000001"
 EVENT = {"id": "click-1", "type": "detail_displayed", "decisionId": DECISION, "productId": "4711"}
-BEACON = {"content-type": "text/plain;charset=UTF-8"}
-
-
-async def viewer_of(request: Request) -> Viewer:
-    if request.headers.get("authorization") == "Bearer forged":
-        raise Unauthenticated("the token is not valid, sign in again")
-    return Viewer(subject="visitor:1", session=request.headers.get("x-session", "s1"))
-
-
-@pytest.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Personalization]:
-    async with await open_personalization(
-        tmp_path / "var", SystemClock(), NoOpTracer(), CollectorRegistry(), max_bytes=400 * 1024
-    ) as parts:
-        yield parts
-
-
-@pytest.fixture
-async def page(parts: Personalization) -> AsyncIterator[httpx.AsyncClient]:
-    app = Starlette(routes=[EventIntake(parts.outcomes, viewer_of).route()])
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=BEACON) as client:
-        yield client
 
 
 async def post(page: httpx.AsyncClient, document: object, **headers: str) -> httpx.Response:
     return await page.post("/events", content=orjson.dumps(document), headers=headers)
-
-
-async def stored(parts: Personalization) -> list[Outcome]:
-    async with parts.hub.consumer("checking", [OUTCOMES]) as consumer:
-        events: list[StoredEvent] = []
-        while batch := await consumer.poll_batch(500, 0):
-            events.extend(batch)
-    return [decode_outcome(each.event.value) for each in events]
-
-
-def check_problem(response: httpx.Response, status: int, code: str) -> dict[str, object]:
-    assert response.status_code == status
-    assert response.headers["content-type"] == "application/problem+json"
-    problem: dict[str, object] = response.json()
-    assert set(problem) == {"type", "title", "status", "detail", "code"}
-    assert (problem["status"], problem["code"]) == (status, code)
-    return problem
 
 
 @pytest.mark.parametrize("content_type", ["text/plain;charset=UTF-8", "text/plain", "application/json; charset=utf-8"])
@@ -104,6 +56,37 @@ async def test_every_type_of_event(
     await post(page, [EVENT | {"type": name, "quantity": 3}])
     (outcome,) = await stored(parts)
     assert (outcome.kind, outcome.quantity) == (kind, 3)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("rendered", ExposureEventKind.RENDERED), ("seen", ExposureEventKind.SEEN)])
+async def test_what_became_of_an_exposure(
+    page: httpx.AsyncClient, parts: Personalization, name: str, kind: ExposureEventKind
+) -> None:
+    event = {"id": "hero-1", "type": name, "exposureId": EXPOSURE.upper()}
+    before = datetime.now(UTC)
+    response = await post(page, [event, event], **{"x-session": "s9"})
+    assert response.json() == {"accepted": 1, "duplicates": 1, "rejected": []}
+    (found,) = await exposed(parts)
+    assert (found.exposure_id, found.kind, found.session) == (EXPOSURE, kind, "s9")
+    assert before <= found.occurred_at == found.received_at
+    assert await stored(parts) == []
+
+
+async def test_outcomes_and_exposures_come_in_one_batch(page: httpx.AsyncClient, parts: Personalization) -> None:
+    seen = {"type": "seen", "exposureId": EXPOSURE, "at": datetime.now(UTC).timestamp() * 1000 - 3000}
+    bad = [{"type": "seen", "decisionId": DECISION}, EVENT | {"decisionId": None}, seen | {"exposureId": 1}]
+    response = await post(page, [seen, EVENT, *bad, seen])
+    answer = response.json()
+    assert answer["accepted"] == 3
+    assert [(each["index"], each["code"]) for each in answer["rejected"]] == [
+        (2, "INVALID_EXPOSURE_ID"),
+        (3, "INVALID_DECISION_ID"),
+        (4, "INVALID_EXPOSURE_ID"),
+    ]
+    first, second = await exposed(parts)
+    assert first.id != second.id
+    assert timedelta(seconds=2) < first.received_at - first.occurred_at < timedelta(seconds=30)
+    assert len(await stored(parts)) == 1
 
 
 @pytest.mark.parametrize("form", ["iso", "milliseconds"])
@@ -206,18 +189,19 @@ async def test_a_full_disk_is_unavailable_and_decisions_go_on(page: httpx.AsyncC
 
 
 async def test_a_body_that_does_not_arrive_is_given_up(parts: Personalization) -> None:
-    app = Starlette(routes=[EventIntake(parts.outcomes, viewer_of, timeout=0.01).route()])
+    app = Starlette(routes=[EventIntake(parts.outcomes, viewer_of, rate(), timeout=0.01).route()])
 
     async def stalled() -> AsyncIterator[bytes]:
         yield b"["
         await asyncio.sleep(3600)
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway", headers=BEACON) as page:
-        check_problem(await page.post("/events", content=stalled()), 504, "REQUEST_TIMEOUT")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as page:
+        answer = await page.post("/events", content=stalled(), headers={"content-type": "text/plain"})
+    check_problem(answer, 504, "REQUEST_TIMEOUT")
 
 
 async def test_a_page_that_goes_away_leaves_nothing_behind(parts: Personalization) -> None:
-    endpoint = EventIntake(parts.outcomes, viewer_of)
+    endpoint = EventIntake(parts.outcomes, viewer_of, rate())
 
     async def gone() -> dict[str, str]:
         return {"type": "http.disconnect"}
@@ -237,8 +221,13 @@ JSON = st.recursive(
     max_leaves=8,
 )
 HOSTILE = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys(("id", "type", "decisionId", "productId", "quantity", "at"), JSON)
-) | st.builds(lambda name, value: EVENT | {name: value}, st.sampled_from([*EVENT, "at", "quantity"]), JSON)
+    {}, optional=dict.fromkeys(("id", "type", "decisionId", "exposureId", "productId", "quantity", "at"), JSON)
+) | st.builds(
+    lambda event, name, value: event | {name: value},
+    st.sampled_from([EVENT, {"type": "seen", "exposureId": EXPOSURE}]),
+    st.sampled_from([*EVENT, "at", "quantity", "exposureId"]),
+    JSON,
+)
 
 
 @given(st.lists(HOSTILE, max_size=5))

@@ -6,7 +6,7 @@ export default {
   generates: {
     [out]: {
       plugins: ["typescript"],
-      config: { strictScalars: true, scalars: { DateTime: "string", Decimal: "string" }, enumsAsTypes: true },
+      config: { strictScalars: true, scalars: { DateTime: "string", Decimal: "string", JSON: "Record<string, unknown>" }, enumsAsTypes: true },
     },
   },
 };

@@ -1,5 +1,7 @@
 """What the tests of the intake share: a viewer, generous bounds, and a look at what is in the hub."""
 
+from pathlib import Path
+
 import httpx
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
@@ -9,7 +11,9 @@ from personalization.assembly import Personalization
 from personalization.clock import Clock, SystemClock
 from personalization.codec import decode_exposure_event, decode_outcome
 from personalization.events import ExposureEvent, Outcome
-from personalization.hub.topics import EXPOSURE_EVENTS, OUTCOMES, StoredEvent
+from personalization.hub.sqlite import SqliteHub
+from personalization.hub.sqlite_file import HubFile
+from personalization.hub.topics import EXPOSURE_EVENTS, OUTCOMES, Hub, StoredEvent
 from resolvers.errors import Unauthenticated
 from resolvers.viewer import Viewer
 
@@ -34,21 +38,30 @@ def rate(per_session: int = 10**6, per_address: int = 10**6, clock: Clock | None
     )
 
 
-async def read(parts: Personalization, topic: str) -> list[StoredEvent]:
+async def read(hub: Hub, topic: str) -> list[StoredEvent]:
     """All that is in a topic."""
-    async with parts.hub.consumer("checking", [topic]) as consumer:
+    async with hub.consumer("checking", [topic]) as consumer:
         events: list[StoredEvent] = []
         while batch := await consumer.poll_batch(500, 0):
             events.extend(batch)
     return events
 
 
+async def read_file(path: Path, topic: str) -> list[StoredEvent]:
+    """The same of a hub's file, which other processes may have open."""
+    hub = SqliteHub(HubFile(path), SystemClock(), lambda: "reader")
+    try:
+        return await read(hub, topic)
+    finally:
+        await hub.aclose()
+
+
 async def stored(parts: Personalization) -> list[Outcome]:
-    return [decode_outcome(each.event.value) for each in await read(parts, OUTCOMES)]
+    return [decode_outcome(each.event.value) for each in await read(parts.hub, OUTCOMES)]
 
 
 async def exposed(parts: Personalization) -> list[ExposureEvent]:
-    return [decode_exposure_event(each.event.value) for each in await read(parts, EXPOSURE_EVENTS)]
+    return [decode_exposure_event(each.event.value) for each in await read(parts.hub, EXPOSURE_EVENTS)]
 
 
 def check_problem(response: httpx.Response, status: int, code: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Clients in Node that tests speak with: the audits of graphql-http, Apollo Client, GraphQL Code Generator."""
+"""Programs in Node that tests speak with: graphql-http's audits, Apollo Client, GraphQL Code Generator, a GA4 tag."""
 
 import json
 import os
@@ -23,6 +23,11 @@ def run_audits(url: str) -> dict[str, Any]:
 def run_apollo(url: str, plain: str, deferred: str) -> dict[str, Any]:
     """What Apollo Client makes of two queries: for each, the media type of the answer and every state of the data."""
     return _report("apollo.mjs", url, plain, deferred)
+
+
+def run_tag(server: str, decision_id: str, exposure_id: str) -> dict[str, Any]:
+    """What a tag of a shop gets from a collector: `statuses` by what it sent, and `limited` when it sent too much."""
+    return _report("tag.mjs", server, decision_id, exposure_id)
 
 
 def generate_types(schema: Path, out: Path) -> str:

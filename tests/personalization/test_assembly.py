@@ -1,26 +1,28 @@
 """The parts together on a real file: decisions and outcomes survive, and a hub that is away stops no decision."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from opentelemetry.trace import NoOpTracer
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NoOpTracer
 from prometheus_client import CollectorRegistry
 
 from personalization.assembly import HUB_FILE, Personalization, open_personalization
 from personalization.clock import ManualClock, SystemClock
-from personalization.codec import decode_decision, decode_outcome
+from personalization.codec import decode_decision, decode_exposure, decode_outcome
 from personalization.errors import HubUnavailable
 from personalization.events import DecisionContext, DecisionMode, OutcomeKind, ShelfAction
 from personalization.hub.memory import MemoryHub
 from personalization.hub.retention import Pruner, Retention
 from personalization.hub.sqlite import SqliteHub
 from personalization.hub.sqlite_file import HubFile
-from personalization.hub.topics import DECISIONS, OUTCOMES
+from personalization.hub.topics import DECISIONS, EXPOSURES, OUTCOMES
 from personalization.ids import new_id
 from personalization.outcomes import OutcomeReport
 from tests.personalization.hub_suite import START, drain, numbered
+from tests.personalization.test_codec import EXPOSURE
 
 ACTIONS = tuple(ShelfAction)
 CONTEXT = DecisionContext("HOME", persona="CONSULTANT")
@@ -44,6 +46,19 @@ async def test_decisions_and_outcomes_are_there_after_a_restart(tmp_path: Path) 
     assert read == {each.id: each for each in decisions}
     outcomes = [decode_outcome(each.event.value) for each in events if each.topic == OUTCOMES]
     assert sorted(each.decision_id for each in outcomes) == sorted(each.decision_id for each in reports)
+
+
+async def test_exposures_are_there_once_after_a_restart(tmp_path: Path) -> None:
+    exposures = [replace(EXPOSURE, id=new_id()) for _ in range(700)]
+    for _ in range(2):
+        async with await opened(tmp_path, CollectorRegistry()) as parts:
+            for each in exposures:
+                parts.exposure_journal.record(each, INVALID_SPAN_CONTEXT)
+    hub = SqliteHub(HubFile(tmp_path / HUB_FILE), SystemClock(), new_id)
+    async with hub.consumer("checking", [EXPOSURES]) as consumer:
+        read = [decode_exposure(each.event.value) for each in await drain(consumer)]
+    await hub.aclose()
+    assert sorted(read, key=lambda each: each.id) == sorted(exposures, key=lambda each: each.id)
 
 
 async def test_several_can_share_one_folder_and_closing_twice_is_fine(tmp_path: Path) -> None:

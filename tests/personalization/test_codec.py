@@ -1,4 +1,4 @@
-"""Decisions and outcomes come back from bytes as they went in, and nothing else does."""
+"""Events come back from bytes as they went in, and nothing else does."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,9 +9,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from personalization.bandit.sampling import normalized, sample
-from personalization.codec import decode_decision, decode_outcome, encode_decision, encode_outcome
+from personalization.codec import (
+    decode_decision,
+    decode_exposure,
+    decode_exposure_event,
+    decode_outcome,
+    encode_decision,
+    encode_exposure,
+    encode_exposure_event,
+    encode_outcome,
+)
 from personalization.errors import InvalidEvent
-from personalization.events import Decision, DecisionContext, DecisionMode, Outcome, OutcomeKind
+from personalization.events import (
+    Decision,
+    DecisionContext,
+    DecisionMode,
+    Exposure,
+    ExposureEvent,
+    ExposureEventKind,
+    Outcome,
+    OutcomeKind,
+)
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -67,6 +85,34 @@ OUTCOMES = st.builds(
     trace_id=MAYBE,
 )
 
+EXPOSURES = st.builds(
+    Exposure,
+    id=st.uuids().map(str),
+    at=TIME,
+    flag=TEXT,
+    variant=TEXT,
+    decider=TEXT,
+    rule=TEXT,
+    definitions=TEXT,
+    subject=TEXT,
+    hash_version=st.none() | st.integers(0, 9),
+    policy=MAYBE,
+    decision_id=st.none() | st.uuids().map(str),
+    session=MAYBE,
+    trace_id=MAYBE,
+)
+
+EXPOSURE_EVENTS = st.builds(
+    ExposureEvent,
+    id=TEXT,
+    exposure_id=st.uuids().map(str),
+    kind=st.sampled_from(ExposureEventKind),
+    occurred_at=TIME,
+    received_at=TIME,
+    session=MAYBE,
+    trace_id=MAYBE,
+)
+
 OUTCOME = Outcome(
     id="o1",
     decision_id="0198c0de-0000-7000-8000-000000000001",
@@ -85,6 +131,24 @@ DECISION = Decision(
     policy="uniform@1",
     mode=DecisionMode.LOG_ONLY,
     reason="DRAWN",
+)
+
+EXPOSURE = Exposure(
+    id="4f1c0de0-7a5e-8bad-a111-0123456789ab",
+    at=datetime(2026, 1, 1, tzinfo=UTC),
+    flag="hero",
+    variant="v2",
+    decider="RULE",
+    rule="TARGETING_MATCH",
+    definitions="defs-1",
+    subject="visitor:7",
+)
+EXPOSURE_EVENT = ExposureEvent(
+    id="e1",
+    exposure_id=EXPOSURE.id,
+    kind=ExposureEventKind.SEEN,
+    occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
+    received_at=datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC),
 )
 
 
@@ -106,6 +170,18 @@ def test_a_record_says_itself_what_was_drawn(decision: Decision) -> None:
 @UNHURRIED
 def test_outcomes_come_back_as_they_were(outcome: Outcome) -> None:
     assert decode_outcome(encode_outcome(outcome)) == outcome
+
+
+@given(EXPOSURES)
+@UNHURRIED
+def test_exposures_come_back_as_they_were(exposure: Exposure) -> None:
+    assert decode_exposure(encode_exposure(exposure)) == exposure
+
+
+@given(EXPOSURE_EVENTS)
+@UNHURRIED
+def test_events_of_exposures_come_back_as_they_were(event: ExposureEvent) -> None:
+    assert decode_exposure_event(encode_exposure_event(event)) == event
 
 
 def test_members_that_are_not_known_are_ignored() -> None:
@@ -134,6 +210,47 @@ def test_an_outcome_without_one_of_its_members_is_refused(name: str) -> None:
     del value[name]
     with pytest.raises(InvalidEvent, match=f"outcome.{name} is missing"):
         decode_outcome(orjson.dumps(value))
+
+
+@pytest.mark.parametrize("name", sorted(orjson.loads(encode_exposure(EXPOSURE))))
+def test_an_exposure_without_one_of_its_members_is_refused(name: str) -> None:
+    value = orjson.loads(encode_exposure(EXPOSURE))
+    del value[name]
+    with pytest.raises(InvalidEvent, match=f"exposure.{name} is missing"):
+        decode_exposure(orjson.dumps(value))
+
+
+@pytest.mark.parametrize("name", sorted(orjson.loads(encode_exposure_event(EXPOSURE_EVENT))))
+def test_an_event_of_an_exposure_without_one_of_its_members_is_refused(name: str) -> None:
+    value = orjson.loads(encode_exposure_event(EXPOSURE_EVENT))
+    del value[name]
+    with pytest.raises(InvalidEvent, match=f"exposure event.{name} is missing"):
+        decode_exposure_event(orjson.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("v", 2),
+        ("at", "2026-01-01T00:00:00"),
+        ("variant", None),
+        ("subject", 7),
+        ("hash_version", "2"),
+        ("hash_version", True),
+        ("decision_id", 1),
+    ],
+)
+def test_an_exposure_with_a_member_that_does_not_fit_is_refused(name: str, value: object) -> None:
+    members = orjson.loads(encode_exposure(EXPOSURE)) | {name: value}
+    with pytest.raises(InvalidEvent, match="exposure"):
+        decode_exposure(orjson.dumps(members))
+
+
+@pytest.mark.parametrize(("name", "value"), [("kind", "DISPLAYED"), ("exposure_id", None), ("occurred_at", 0)])
+def test_an_event_of_an_exposure_with_a_member_that_does_not_fit_is_refused(name: str, value: object) -> None:
+    members = orjson.loads(encode_exposure_event(EXPOSURE_EVENT)) | {name: value}
+    with pytest.raises(InvalidEvent, match="exposure event"):
+        decode_exposure_event(orjson.dumps(members))
 
 
 @pytest.mark.parametrize(
@@ -171,3 +288,7 @@ def test_what_is_no_object_is_refused(value: bytes) -> None:
 def test_text_that_is_not_unicode_is_refused() -> None:
     with pytest.raises(InvalidEvent, match="cannot be written"):
         encode_outcome(replace(OUTCOME, product_id="\ud800"))
+    with pytest.raises(InvalidEvent, match="cannot be written"):
+        encode_exposure(replace(EXPOSURE, subject="\ud800"))
+    with pytest.raises(InvalidEvent, match="cannot be written"):
+        encode_exposure_event(replace(EXPOSURE_EVENT, session="\ud800"))

@@ -12,10 +12,11 @@ from personalization.clock import ManualClock
 from personalization.codec import decode_decision
 from personalization.decision.journal import DecisionJournal, JournalLimits
 from personalization.errors import InvalidEvent, JournalFull
+from personalization.exposures import ExposureJournal
 from personalization.hub.memory import MemoryHub
-from personalization.hub.topics import DECISIONS, Appended, NewEvent, StoredEvent
+from personalization.hub.topics import DECISIONS, EXPOSURES, Appended, NewEvent, StoredEvent
 from tests.personalization.hub_suite import START, drain
-from tests.personalization.test_codec import DECISION
+from tests.personalization.test_codec import DECISION, EXPOSURE
 
 QUICK = JournalLimits(linger=0.01, capacity=50, batch=10, backoff=0.01, most_backoff=0.02, closing=0.2)
 FIFTY = [replace(DECISION, id=f"0198c0de-0000-7000-8000-{each:012x}") for each in range(50)]
@@ -136,6 +137,25 @@ async def test_a_decision_that_cannot_be_written_does_not_stop_the_others(
     assert stored.event.id == FIFTY[7].id
     await journal.aclose()
     assert (counted(registry, "written"), counted(registry, "lost")) == (1, 1)
+
+
+async def test_journals_of_both_kinds_share_a_hub_and_a_registry(
+    hub: MemoryHub, journal: DecisionJournal, registry: CollectorRegistry
+) -> None:
+    exposures = ExposureJournal(hub, registry, QUICK)
+    exposures.record(EXPOSURE, INVALID_SPAN_CONTEXT)
+    journal.record(DECISION, INVALID_SPAN_CONTEXT)
+    for each in (journal, exposures):
+        await each.start()
+        await each.aclose()
+    async with hub.consumer("checking", [DECISIONS, EXPOSURES]) as consumer:
+        events = await drain(consumer)
+    assert {each.topic: each.event.id for each in events} == {DECISIONS: DECISION.id, EXPOSURES: EXPOSURE.id}
+    assert counted(registry, "written") == 1
+    labels = {"result": "written"}
+    assert registry.get_sample_value("gateway_exposure_journal_exposures_total", labels) == 1
+    with pytest.raises(JournalFull, match="0 exposures"):
+        exposures.record(EXPOSURE, INVALID_SPAN_CONTEXT)
 
 
 class Picky(MemoryHub):

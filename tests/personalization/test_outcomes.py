@@ -11,17 +11,19 @@ from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
 from personalization.clock import ManualClock
-from personalization.codec import decode_outcome
+from personalization.codec import decode_exposure_event, decode_outcome
 from personalization.errors import HubUnavailable, InvalidEvent
-from personalization.events import Outcome, OutcomeKind
+from personalization.events import ExposureEvent, ExposureEventKind, Outcome, OutcomeKind
 from personalization.hub.memory import MemoryHub
-from personalization.hub.topics import OUTCOMES
-from personalization.outcomes import OutcomeReport, Outcomes, ReportResult
+from personalization.hub.topics import EXPOSURE_EVENTS, OUTCOMES
+from personalization.outcomes import ExposureReport, OutcomeReport, Outcomes, Report, ReportResult
 from tests.personalization.hub_suite import START, drain
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 DECISION = "0198c0de-0000-7000-8000-000000000001"
+EXPOSURE = "4f1c0de0-7a5e-8bad-a111-0123456789ab"
 REPORT = OutcomeReport(DECISION, OutcomeKind.DETAIL_DISPLAYED)
+SEEN = ExposureReport(EXPOSURE, ExposureEventKind.SEEN)
 
 
 class Setup:
@@ -39,6 +41,10 @@ class Setup:
     async def stored(self) -> list[Outcome]:
         async with self.hub.consumer("checking", [OUTCOMES]) as consumer:
             return [decode_outcome(each.event.value) for each in await drain(consumer, commit=False)]
+
+    async def exposed(self) -> list[ExposureEvent]:
+        async with self.hub.consumer("checking", [EXPOSURE_EVENTS]) as consumer:
+            return [decode_exposure_event(each.event.value) for each in await drain(consumer, commit=False)]
 
     def count(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
@@ -76,6 +82,32 @@ async def test_reports_without_an_id_all_count(setup: Setup) -> None:
     assert await setup.outcomes.report([REPORT, REPORT]) == ReportResult(2, 0, ())
 
 
+async def test_a_report_of_an_exposure_becomes_an_event(setup: Setup) -> None:
+    at = START - timedelta(seconds=3)
+    report = ExposureReport(EXPOSURE.upper(), "RENDERED", "hero-1", at)
+    result = await setup.outcomes.report([report, report], session="s1", trace_id="ab" * 16)
+    assert result == ReportResult(1, 1, ())
+    (event,) = await setup.exposed()
+    assert (event.exposure_id, event.kind) == (EXPOSURE, ExposureEventKind.RENDERED)
+    assert (event.occurred_at, event.received_at) == (at, START)
+    assert (event.session, event.trace_id) == ("s1", "ab" * 16)
+    assert setup.count("gateway_exposure_events_total", kind="RENDERED", result="accepted") == 1
+    assert setup.count("gateway_exposure_events_total", kind="RENDERED", result="duplicate") == 1
+
+
+async def test_both_kinds_of_reports_come_in_one_batch(setup: Setup) -> None:
+    one, other = replace(REPORT, id="x"), replace(SEEN, id="x")
+    assert await setup.outcomes.report([one, other, one, other]) == ReportResult(2, 2, ())
+    assert len(await setup.stored()) == len(await setup.exposed()) == 1
+
+
+async def test_page_time_of_an_exposure_is_bounded_too(setup: Setup) -> None:
+    await setup.outcomes.report([replace(SEEN, occurred_at=START + timedelta(hours=1))])
+    (event,) = await setup.exposed()
+    assert event.occurred_at == START + timedelta(seconds=60)
+    assert setup.count("gateway_outcomes_skewed_total", direction="future") == 1
+
+
 @pytest.mark.parametrize(
     ("report", "code"),
     [
@@ -94,10 +126,15 @@ async def test_reports_without_an_id_all_count(setup: Setup) -> None:
         (replace(REPORT, quantity=0), "INVALID_QUANTITY"),
         (replace(REPORT, quantity=1000), "INVALID_QUANTITY"),
         (replace(REPORT, occurred_at=datetime(2026, 1, 1)), "INVALID_TIME"),
+        (replace(SEEN, exposure_id=""), "INVALID_EXPOSURE_ID"),
+        (replace(SEEN, exposure_id="17"), "INVALID_EXPOSURE_ID"),
+        (replace(SEEN, kind="DISPLAYED"), "UNKNOWN_KIND"),
+        (replace(SEEN, id="a\nb"), "INVALID_ID"),
+        (replace(SEEN, occurred_at=datetime(2026, 1, 1)), "INVALID_TIME"),
         (replace(REPORT, occurred_at=datetime.fromisoformat("0001-01-01T00:00:00+14:00")), "INVALID_TIME"),
     ],
 )
-async def test_a_report_that_breaks_a_rule_is_refused_alone(setup: Setup, report: OutcomeReport, code: str) -> None:
+async def test_a_report_that_breaks_a_rule_is_refused_alone(setup: Setup, report: Report, code: str) -> None:
     result = await setup.outcomes.report([REPORT, report, REPORT])
     assert (result.accepted, result.duplicates) == (2, 0)
     assert [(each.index, each.code) for each in result.rejected] == [(1, code)]

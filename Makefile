@@ -49,6 +49,7 @@ bench: $(VENV)/.dev ## Measure; prints ratios
 	$(BIN)/python -m bench.home
 	$(BIN)/python -m bench.tracing
 	$(BIN)/python -m bench.decisions
+	$(BIN)/python -m bench.exposures
 	$(BIN)/python -m bench.hub
 
 schema: $(VENV)/.run ## Print schema.graphql from the code

@@ -1,11 +1,11 @@
 """The way in: the gateway as one ASGI application.
 
-GET, POST /graphql   GraphQL over HTTP            gateway/endpoint.py
-POST      /events    what pages saw happen        gateway/tags.py
-GET       /preview   a preview begins or ends     gateway/previews.py
-POST      /events/ga4/... the same from GA4 tags   gateway/collector.py
-GET       /graphiql/ a browser's GraphQL client   gateway/graphiql.py
-GET       /live /ready /metrics                   gateway/health.py
+GET, POST /graphql     GraphQL over HTTP            gateway/endpoint.py
+POST      /events      what pages saw happen        gateway/tags.py
+GET, POST /events/ga4/ the same from GA4 tags       gateway/collector.py
+GET       /preview     a preview begins or ends     gateway/previews.py
+GET       /graphiql/   a browser's GraphQL client   gateway/graphiql.py
+GET       /live /ready /metrics                     gateway/health.py
 """
 
 from starlette.applications import Starlette

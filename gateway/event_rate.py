@@ -66,4 +66,4 @@ class EventRate:
         wait = buckets.take(key, max(1, events))
         if wait > 0:
             self._refused.labels(of).inc(events)
-            raise RateLimited(f"too many events of one {of}, the next {events} are taken later", retry_after=wait)
+            raise RateLimited(f"too many events of one {of}: send these {events} again later", retry_after=wait)

@@ -1,7 +1,7 @@
 """What pages report on its way into the hub: checked one by one, and durable before anybody is told so."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -126,17 +126,7 @@ class Outcomes:
             raise InvalidEvent(f"at most {MOST_REPORTS} outcomes may come at once, got {len(reports)}")
         with self._tracer.start_as_current_span("outcomes") as span:
             events, rejected = self._sorted_out(reports, session, trace_id)
-            outcomes = [each for each in events if isinstance(each, Outcome)]
-            exposed = [each for each in events if isinstance(each, ExposureEvent)]
-            headers = headers_of(span.get_span_context())
-            duplicates = await self._append(
-                OUTCOMES,
-                [NewEvent(each.id, each.decision_id, encode_outcome(each), headers) for each in outcomes],
-            )
-            duplicates += await self._append(
-                EXPOSURE_EVENTS,
-                [NewEvent(each.id, each.exposure_id, encode_exposure_event(each), headers) for each in exposed],
-            )
+            duplicates = await self._write(events, headers_of(span.get_span_context()))
             self._metrics.count(events, duplicates)
             result = ReportResult(len(events) - len(duplicates), len(duplicates), rejected)
             span.set_attributes({"outcomes.accepted": result.accepted, "outcomes.duplicates": result.duplicates})
@@ -203,9 +193,21 @@ class Outcomes:
             self._metrics.skewed.labels("past" if occurred_at < bounded else "future").inc()
         return bounded
 
-    async def _append(self, topic: str, events: Sequence[NewEvent]) -> tuple[str, ...]:
-        """Write them; the ids of the duplicates among them."""
-        return (await self._hub.append(topic, events)).duplicates if events else ()
+    async def _write(self, events: Sequence[Outcome | ExposureEvent], headers: Mapping[str, str]) -> tuple[str, ...]:
+        """Write them into the topics of their kinds; the ids of the duplicates among them."""
+        outcomes = [
+            NewEvent(each.id, each.decision_id, encode_outcome(each), headers)
+            for each in events
+            if isinstance(each, Outcome)
+        ]
+        exposed = [
+            NewEvent(each.id, each.exposure_id, encode_exposure_event(each), headers)
+            for each in events
+            if isinstance(each, ExposureEvent)
+        ]
+        written = [(OUTCOMES, outcomes), (EXPOSURE_EVENTS, exposed)]
+        appended = [await self._hub.append(topic, batch) for topic, batch in written if batch]
+        return tuple(each for answer in appended for each in answer.duplicates)
 
 
 class _OutcomeMetrics:

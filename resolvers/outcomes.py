@@ -1,4 +1,4 @@
-"""Outcomes: what viewers did after a decision, reported by pages."""
+"""Outcomes: what viewers did after a decision and what became of exposures, reported by pages."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -7,8 +7,8 @@ import strawberry
 from strawberry import ID, Info
 
 from personalization import outcomes as reported
-from personalization.events import OutcomeKind
-from personalization.outcomes import MOST_REPORTS, OutcomeReport
+from personalization.events import ExposureEventKind, OutcomeKind
+from personalization.outcomes import MOST_REPORTS, ExposureReport, OutcomeReport
 from resolvers.cost import Cost
 from resolvers.errors import InvalidArgument
 from resolvers.fields import listed, resolved
@@ -32,11 +32,26 @@ class OutcomeInput:
     )
 
 
+@strawberry.input(description="What became of a variant that a viewer was given.")
+class ExposureEventInput:
+    """One report of an exposure."""
+
+    exposure_id: ID = strawberry.field(description="Id of the exposure.")
+    kind: ExposureEventKind = strawberry.field(description="What became of it.")
+    id: ID | None = strawberry.field(
+        default=None, description="The page's own id of this report: sent again, it counts once. Left out, all count."
+    )
+    occurred_at: datetime | None = strawberry.field(
+        default=None,
+        description="When, by the page's clock; left out, now. Taken from a day ago to a minute ahead.",
+    )
+
+
 @strawberry.type(description="A report that was not taken.")
 class Rejection:
     """Shows `outcomes.Rejection`."""
 
-    index: int = listed("Its place among the reports, from 0.")
+    index: int = listed("Its place among the reports, from 0; those of exposures come after those of outcomes.")
     code: str = listed("Which rule it breaks, for programs.")
     message: str = listed("Which rule it breaks, for people.")
 
@@ -53,25 +68,46 @@ class ReportResult:
 async def _report(
     info: Info[Visit, None],
     outcomes: Annotated[list[OutcomeInput], strawberry.argument(description="Up to 100 reports.")],
+    exposures: Annotated[
+        list[ExposureEventInput] | None,
+        strawberry.argument(description="Reports of exposures, up to 100 together with the outcomes."),
+    ] = None,
 ) -> reported.ReportResult:
-    if len(outcomes) > MOST_REPORTS:
-        raise InvalidArgument(f"`outcomes` has {len(outcomes)} members; at most {MOST_REPORTS} are allowed")
+    reports: list[reported.Report] = [*map(_as_report, outcomes), *map(_as_exposure_report, exposures or ())]
+    if len(reports) > MOST_REPORTS:
+        name = "`outcomes` and `exposures` have" if exposures else "`outcomes` has"
+        raise InvalidArgument(f"{name} {len(reports)} members; at most {MOST_REPORTS} are allowed")
     visit = info.context
-    reports = [_as_report(outcome) for outcome in outcomes]
     return await visit.outcomes.report(reports, session=visit.viewer.session, trace_id=visit.trace_id)
 
 
 def _as_report(outcome: OutcomeInput) -> OutcomeReport:
-    at = outcome.occurred_at
     return OutcomeReport(
         decision_id=str(outcome.decision_id),
         kind=outcome.kind.value,
-        id=str(outcome.id) if outcome.id is not None else None,
-        # A time without a zone is taken as UTC: a page that leaves the zone out most likely means it.
-        occurred_at=at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at,
-        product_id=str(outcome.product_id) if outcome.product_id is not None else None,
+        id=_text(outcome.id),
+        occurred_at=_aware(outcome.occurred_at),
+        product_id=_text(outcome.product_id),
         quantity=outcome.quantity,
     )
+
+
+def _as_exposure_report(event: ExposureEventInput) -> ExposureReport:
+    return ExposureReport(
+        exposure_id=str(event.exposure_id),
+        kind=event.kind.value,
+        id=_text(event.id),
+        occurred_at=_aware(event.occurred_at),
+    )
+
+
+def _text(given: ID | None) -> str | None:
+    return None if given is None else str(given)
+
+
+def _aware(at: datetime | None) -> datetime | None:
+    """A time without a zone is taken as UTC: a page that leaves the zone out most likely means it."""
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
 
 @strawberry.type
@@ -80,6 +116,6 @@ class OutcomeMutations:
 
     report: ReportResult = resolved(
         _report,
-        description="Report what a viewer did after decisions; answered when it is durable.",
+        description="Report what a viewer did after decisions and what became of exposures; answered when durable.",
         directives=[Cost(weight=10)],
     )

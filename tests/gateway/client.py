@@ -17,7 +17,7 @@ from gateway.app import build_app
 from gateway.keys import keys_of
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry, build_telemetry
-from personalization.clock import SystemClock
+from personalization.clock import Clock, SystemClock
 from personalization.hub.sqlite import SqliteHub
 from personalization.hub.sqlite_file import HubFile
 
@@ -68,12 +68,14 @@ class GatewayClient:
 
 
 @asynccontextmanager
-async def running(settings: Settings, tracer: Tracer | None = None) -> AsyncIterator[GatewayClient]:
+async def running(
+    settings: Settings, tracer: Tracer | None = None, clock: Clock | None = None
+) -> AsyncIterator[GatewayClient]:
     """A gateway with these settings, open until the block ends."""
     telemetry = build_telemetry(settings)
     if tracer is not None:
         telemetry = Telemetry(tracer, telemetry.registry)
-    app = build_app(settings, telemetry=telemetry)
+    app = build_app(settings, telemetry=telemetry, clock=clock)
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://g") as http:
         yield GatewayClient(http, settings, telemetry.registry)

@@ -1,21 +1,17 @@
 """Events in the whole gateway: reports of exposures, tags, bounds and retention, as its settings say."""
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
 
-from openfeature.flag_evaluation import Reason
+import httpx
 
-from flags.evaluation import Decider, Evaluation
-from gateway.assembly import Assembly
 from gateway.settings import Settings
-from gateway.telemetry import build_telemetry
 from personalization.assembly import HUB_FILE
-from personalization.clock import ManualClock
+from personalization.clock import ManualClock, SystemClock
 from personalization.codec import decode_exposure
 from personalization.hub.topics import EXPOSURES
 from tests.events.parts import DECISION, EXPOSURE, read_file
-from tests.gateway.client import GatewayClient
+from tests.gateway.client import GatewayClient, running
 from tests.gateway.conftest import Open
 
 REPORT = """mutation ($outcomes: [OutcomeInput!]!, $exposures: [ExposureEventInput!]) {
@@ -88,16 +84,20 @@ async def test_the_hub_keeps_events_as_long_as_the_settings_say(open_gateway: Op
         assert await gateway.events("exposure_events") == []
 
 
-async def test_exposures_have_one_id_before_and_after_a_restart(data_dir: Path) -> None:
-    hero = Evaluation("hero", "v1", "v1", Reason.STATIC, Decider.DEFAULT, "defs-1")
-    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
-    ids = set()
+async def test_an_exposure_has_one_id_before_and_after_a_restart(data_dir: Path) -> None:
+    settings = Settings.model_validate({"data_dir": data_dir})
+    clock = ManualClock(SystemClock().now())  # stands still, within one window
+    cookies = httpx.Cookies()
+    ids = []
     for _ in range(2):
-        settings = Settings.model_validate({"data_dir": data_dir})
-        assembly = Assembly(settings, build_telemetry(settings), clock)
-        async with assembly.lifespan(None):
-            ids.add(assembly.opened.exposures.give(hero, subject="visitor:7", session="s1"))
+        async with running(settings, clock=clock) as gateway:
+            gateway.http.cookies.update(cookies)
+            for _ in range(2):
+                answer = await gateway.ask('{ components(names: ["hero"], context: {}) { exposure { id variant } } }')
+                ids.append(answer["data"]["components"][0]["exposure"]["id"])
+            cookies.update(gateway.http.cookies)
     (stored,) = await read_file(data_dir / HUB_FILE, EXPOSURES)
     exposure = decode_exposure(stored.event.value)
-    assert {exposure.id} == ids
-    assert (exposure.flag, exposure.variant, exposure.decider) == ("hero", "v1", "DEFAULT")
+    assert ids == [exposure.id] * 4
+    assert exposure.flag == "component.hero"
+    assert exposure.subject.startswith("visitor:")

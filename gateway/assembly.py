@@ -179,7 +179,7 @@ class Assembly:
         settings = self._settings
         return EventRate(
             per_session=settings.events_per_minute,
-            per_address=settings.newcomer_events_per_minute,
+            per_address=settings.new_session_events_per_minute,
             clock=self._clock,
             registry=self._telemetry.registry,
         )

@@ -39,9 +39,9 @@ class Buckets:
 
 
 class EventRate:
-    """The bound on events in this process: of each session, and of all newcomers at one address.
+    """The bound on events in this process: of each session, and of all whose sessions are new at one address.
 
-    A newcomer's session begins with its request, so it cannot be what bounds them.
+    A client without a cookie, or with one that idled, has another session each time, which bounds nothing.
     """
 
     def __init__(self, *, per_session: int, per_address: int, clock: Clock, registry: CollectorRegistry) -> None:
@@ -60,9 +60,9 @@ class EventRate:
         Raises:
             RateLimited: none of them may come in now.
         """
-        buckets, key, of = (
-            (self._addresses, address, "address") if viewer.newcomer else (self._sessions, viewer.session, "session")
-        )
+        of, buckets, key = "session", self._sessions, viewer.session
+        if viewer.fresh_session:
+            of, buckets, key = "address", self._addresses, address
         wait = buckets.take(key, max(1, events))
         if wait > 0:
             self._refused.labels(of).inc(events)

@@ -108,8 +108,8 @@ class Settings(BaseSettings):
     events_per_minute: int = Field(
         600, ge=1, description="Events that a process takes from one session in a minute; a hundred at once always."
     )
-    newcomer_events_per_minute: int = Field(
-        60_000, ge=1, description="The same of one address, from all who bring neither cookie nor token."
+    new_session_events_per_minute: int = Field(
+        60_000, ge=1, description="The same of one address, from all whose session begins with the request."
     )
     hub_retention_days: float = Field(7.0, gt=0, le=3650, description="Days that events are kept in the hub.")
     hub_retention_events: int = Field(2_000_000, ge=1000, description="Most events of a topic kept in the hub.")

@@ -63,7 +63,7 @@ class Viewers:
         if claims is None or token is None:
             return self._visitor(connection.headers, visitor)
         session = visitor.session if visitor.known else hashlib.sha256(token.encode()).hexdigest()[:32]
-        return self._customer(connection.headers, claims, session)
+        return self._customer(connection.headers, claims, session, fresh=visitor.known and visitor.fresh)
 
     def _visitor(self, headers: Headers, visitor: Visitor) -> Viewer:
         self._visitors.inc()
@@ -73,10 +73,10 @@ class Viewers:
             persona=Persona.VISITOR,
             region=self._region(headers),
             device=device(headers),
-            newcomer=not visitor.known,
+            fresh_session=visitor.fresh,
         )
 
-    def _customer(self, headers: Headers, claims: Claims, session: str) -> Viewer:
+    def _customer(self, headers: Headers, claims: Claims, session: str, *, fresh: bool) -> Viewer:
         self._customers.inc()
         return Viewer(
             subject=f"customer:{claims.customer_id}",
@@ -86,6 +86,7 @@ class Viewers:
             region=claims.region or self._region(headers),
             device=device(headers),
             scopes=claims.scopes,
+            fresh_session=fresh,
         )
 
     def _region(self, headers: Headers) -> str | None:

@@ -33,13 +33,15 @@ _CONTENT = re.compile(r"([\w-]{10,40})\.([\w-]{10,40})", re.ASCII)
 class Visitor:
     """A browser: `id` for as long as it keeps the cookie, `session` until it idles.
 
-    `due` says that the cookie must be sent (again), `known` that the browser brought a good one.
+    `due` says that the cookie must be sent (again), `known` that the browser brought a good one, `fresh` that the
+    session begins with this request.
     """
 
     id: str
     session: str
     due: bool
     known: bool
+    fresh: bool
 
 
 @dataclass(slots=True)
@@ -77,8 +79,9 @@ class VisitorCookies:
         if not parts:
             return _newcomer()
         age = self._clock.now() - signed_at
-        session = parts[2] if age <= IDLE else secrets.token_urlsafe(16)
-        return Visitor(parts[1], session, due=age >= RENEWAL, known=True)
+        idled = age > IDLE
+        session = secrets.token_urlsafe(16) if idled else parts[2]
+        return Visitor(parts[1], session, due=age >= RENEWAL, known=True, fresh=idled)
 
     def header(self, visitor: Visitor) -> str:
         """The text of a `Set-Cookie` header for this visitor."""
@@ -129,4 +132,4 @@ class _Signer(TimestampSigner):
 
 
 def _newcomer() -> Visitor:
-    return Visitor(secrets.token_urlsafe(16), secrets.token_urlsafe(16), due=True, known=False)
+    return Visitor(secrets.token_urlsafe(16), secrets.token_urlsafe(16), due=True, known=False, fresh=True)

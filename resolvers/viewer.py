@@ -14,7 +14,7 @@ class Viewer:
 
     `subject` is the pseudonym that owns baskets and sticks to decisions: `customer:<id>` or `visitor:<id>`.
     `session` identifies the browsing session. `region` is the token's claim, or what the request tells of it.
-    `newcomer` says that neither token nor cookie came: subject and session begin with this request.
+    `fresh_session` says that the session begins with this request.
     """
 
     subject: str
@@ -24,7 +24,7 @@ class Viewer:
     region: str | None = None
     device: Device | None = None
     scopes: frozenset[str] = field(default_factory=frozenset)
-    newcomer: bool = False
+    fresh_session: bool = False
 
     @property
     def may_preview(self) -> bool:

@@ -22,11 +22,11 @@ EXPOSURE = "4f1c0de0-7a5e-8bad-a111-0123456789ab"
 
 
 async def viewer_of(request: Request) -> Viewer:
-    """A visitor with the session that a header names; a newcomer when it names none."""
+    """A visitor with the session that a header names; a new one when it names none."""
     if request.headers.get("authorization") == "Bearer forged":
         raise Unauthenticated("the token is not valid, sign in again")
     session = request.headers.get("x-session")
-    return Viewer(subject="visitor:1", session=session or "new", newcomer=session is None)
+    return Viewer(subject="visitor:1", session=session or "new", fresh_session=session is None)
 
 
 def rate(per_session: int = 10**6, per_address: int = 10**6, clock: Clock | None = None) -> EventRate:

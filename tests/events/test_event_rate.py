@@ -68,7 +68,7 @@ async def test_hits_of_tags_count_with_the_rest(bounded: httpx.AsyncClient) -> N
     check_problem(refused, 429, "RATE_LIMITED")
 
 
-async def test_newcomers_are_bounded_by_their_address(bounded: httpx.AsyncClient) -> None:
+async def test_new_sessions_are_bounded_by_their_address(bounded: httpx.AsyncClient) -> None:
     answers = [(await send(bounded, 80)).status_code for _ in range(4)]
     assert answers == [202, 202, 202, 429]
     assert (await send(bounded, 80, "a")).status_code == 202

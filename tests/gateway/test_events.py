@@ -53,7 +53,7 @@ async def test_a_tag_reports_an_outcome_of_a_decision(gateway: GatewayClient) ->
 
 
 async def test_a_session_is_bounded_as_the_settings_say(open_gateway: Open) -> None:
-    async with open_gateway(events_per_minute=100, newcomer_events_per_minute=150) as gateway:
+    async with open_gateway(events_per_minute=100, new_session_events_per_minute=150) as gateway:
         event = b'{"type": "seen", "exposureId": "%s"}' % EXPOSURE.encode()
         headers = {"Content-Type": "text/plain;charset=UTF-8"}
         first = await gateway.http.post("/events", content=b"[" + event + b"]", headers=headers)  # brings the cookie

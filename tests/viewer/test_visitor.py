@@ -96,6 +96,24 @@ async def test_a_session_ends_when_it_idles_and_the_visitor_stays() -> None:
     assert (await visit(shop, pair(renewed)))[0] != subject
 
 
+async def test_a_viewer_says_whether_the_session_begins_with_the_request() -> None:
+    clock = ManualClock(NOW)
+    found = viewers(clock)
+    _, _, cookie = await visit(page(clock))
+    signed_in = {"authorization": f"Bearer {token()}"}
+
+    async def fresh(**headers: str) -> bool:
+        return (await found.viewer(connection(headers))).fresh_session
+
+    assert await fresh()
+    assert not await fresh(cookie=pair(cookie))
+    assert not await fresh(**signed_in)
+    assert not await fresh(cookie=pair(cookie), **signed_in)
+    clock.at += IDLE + timedelta(seconds=1)
+    assert await fresh(cookie=pair(cookie))
+    assert await fresh(cookie=pair(cookie), **signed_in)
+
+
 async def test_a_public_answer_carries_nobodys_cookie() -> None:
     assert (await visit(page(ManualClock(NOW), "public, max-age=60")))[2] is None
 

@@ -30,12 +30,13 @@ run: $(VENV)/.run ## Install, prepare the embedded shop, serve on http://localho
 	@echo "Serving: open http://localhost:8000 in a browser (Ctrl+C stops)"
 	@exec $(BIN)/gateway serve
 
-check: $(VENV)/.dev ## Lint, types, import contracts, schema
+check: $(VENV)/.dev ## Lint, types, import contracts, schema, components
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/gateway schema --check
+	$(BIN)/gateway components check
 
 tests/node/node_modules/.installed: tests/node/package.json
 	@echo "Installing the clients that tests speak with (npm)"

@@ -14,6 +14,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from flags.errors import InvalidDefinition
 from flags.fractions import HASH_VERSION, split_of
 from flags.logic import is_literal, operation
+from flags.personalized_checks import check_personalized
 from flags.targeting import compile_targeting, operators
 from flags.versions import is_version
 from flags.vocabulary import Vocabulary
@@ -59,6 +60,7 @@ def check_flag(
     metadata = {**(set_metadata or {}), **content.get("metadata", {})}
     _check_variants(content["variants"], content.get("defaultVariant"))
     _check_component(content["variants"], metadata)
+    check_personalized(content["variants"], content.get("defaultVariant"), metadata)
     if targeting:
         _check_answers(targeting, content["variants"])
         _check_operations(key, targeting, metadata, vocabulary)

@@ -29,3 +29,19 @@ class StickyUnavailable(FlagsError):
 
 class InvalidPreview(FlagsError):
     """A preview token that is not to be believed, or that names what no definition has."""
+
+
+class ComponentsUnreadable(FlagsError):
+    """The folder of component versions cannot be read; its cause says why."""
+
+
+class InvalidComponent(FlagsError):
+    """A component version that may not be used: which member or line of it is wrong, what was received, what to do."""
+
+
+class SchemaUnreadable(FlagsError):
+    """A file that should hold a GraphQL schema, and does not; its cause says why."""
+
+
+class ScaffoldRefused(FlagsError):
+    """A component, or a version of one, that is not written: what stands in the way, and what to do about it."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from gateway.commands import data, documents, flags
+from gateway.commands import components, data, documents, flags
 from gateway.commands.preview import preview
 from gateway.commands.schema import schema
 from gateway.commands.settings import settings
@@ -46,6 +46,7 @@ app.command()(token)
 app.command()(upstream)
 app.add_typer(data.app, name="data")
 app.add_typer(flags.app, name="flags")
+app.add_typer(components.app, name="components")
 
 documents_app = typer.Typer(help="The manifest of trusted documents.", no_args_is_help=True)
 documents_app.command()(documents.add)

@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     region_header: str | None = Field(None, description="Header in which a trusted proxy names the viewer's region.")
 
     flags_dir: Path | None = Field(None, description="Folder of flagd definitions; unset, those of the demo shop.")
+    components_dir: Path | None = Field(
+        None, description="Folder of component versions; unset, those of the demo shop."
+    )
 
     sticky_decisions_s: float = Field(
         1800.0, gt=0, description="How long a session keeps the variants that decisions gave it."

@@ -1,4 +1,4 @@
-"""The demo shop's definitions: all good, ten components on the home page, and what each persona gets."""
+"""The demo shop's definitions: all good, eleven components on the home page, and what each persona gets."""
 
 import pytest
 
@@ -10,6 +10,7 @@ from personalization.events import Persona
 from tests.flags.writing import read
 
 HOME = {
+    "navigation",
     "hero",
     "search",
     "shelf",
@@ -29,7 +30,7 @@ def _components() -> Components:
     return Components(lambda: flags)
 
 
-def test_the_home_page_has_ten_components() -> None:
+def test_the_home_page_has_eleven_components() -> None:
     choices = _components().choose(Subject(), page="home")
     assert {choice.name for choice in choices} == HOME
 

@@ -25,7 +25,7 @@ def stands(answer: dict[str, Any]) -> bool:
     return (
         data is not None
         and len(data["recommendations"]["products"]) == 12
-        and len(data["components"]) == 10
+        and len(data["components"]) == 11
         and data["segment"]["persona"] == "VISITOR"
     )
 

@@ -36,4 +36,4 @@ async def test_an_oscar_shop_that_is_down_is_no_reason_not_to_start(open_gateway
     async with open_gateway(upstream_url="http://127.0.0.1:9", **settings) as gateway:
         answer = await gateway.home({}, products=1)
     assert answer["data"]["recommendations"]["decision"]["mode"] == "FALLBACK"
-    assert len(answer["data"]["components"]) == 10
+    assert len(answer["data"]["components"]) == 11

@@ -1,0 +1,245 @@
+"""Component versions held against the schema, against the flags and against the calendar: one report of it all."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from flags.audience import is_personalized
+from flags.components import OFF
+from flags.definition import FlagDefinition
+from flags.definitions import Definitions
+from flags.fragments import FragmentSchema, changed
+from flags.manifest import Status
+from flags.reachability import Reach, reach_of
+from flags.registry import ComponentRegistry, ComponentVersion
+
+
+class Level(StrEnum):
+    """How bad a finding is: an `ERROR` breaks a page, a `WARNING` is to be looked at, a `NOTE` is good to know."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Rule(StrEnum):
+    """What a finding is about; `docs/components.md` says of each what to do."""
+
+    INVALID_FOLDER = "INVALID_FOLDER"
+    FLAG_REFUSED = "FLAG_REFUSED"
+    NO_FLAG = "NO_FLAG"
+    WRONG_FLAG = "WRONG_FLAG"
+    NO_FOLDER = "NO_FOLDER"
+    NO_VERSIONS = "NO_VERSIONS"
+    INVALID_FRAGMENT = "INVALID_FRAGMENT"
+    BROKEN = "BROKEN"
+    CHANGED = "CHANGED"
+    NOT_LIVE = "NOT_LIVE"
+    DEAD = "DEAD"
+    FALLBACK_ONLY = "FALLBACK_ONLY"
+    EXPIRED = "EXPIRED"
+    NEVER_DECIDED = "NEVER_DECIDED"
+    SWITCHED_OFF = "SWITCHED_OFF"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found. `place` is a version (`hero.v2`), a component, a flag, or a file in the folder."""
+
+    level: Level
+    rule: Rule
+    place: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionState:
+    """One version as it stands. `given_by` are the ways in which viewers get it: `rule`, `decision`, `default`."""
+
+    version: ComponentVersion
+    given_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentReport:
+    """All versions in the order of their names, and all findings, the worst first."""
+
+    versions: tuple[VersionState, ...]
+    findings: tuple[Finding, ...]
+
+    def at(self, level: Level) -> tuple[Finding, ...]:
+        """The findings of one level."""
+        return tuple(finding for finding in self.findings if finding.level is level)
+
+
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    """The schema that pages are built against, and the one that is about to take its place."""
+
+    committed: FragmentSchema
+    working: FragmentSchema
+
+
+def check_components(
+    registry: ComponentRegistry, definitions: Definitions, schemas: Schemas, today: date
+) -> ComponentReport:
+    """What is wrong with the components, and how each version stands."""
+    switches = {flag.component: Switch.of(flag) for flag in definitions.flags if flag.component is not None}
+    names = dict.fromkeys([*(version.manifest.name for version in registry.versions), *switches])
+    findings = [
+        *(Finding(Level.ERROR, Rule.INVALID_FOLDER, each.place, each.reason) for each in registry.refused),
+        *(_refused_flag(refusal.file, refusal.flag, refusal.reason) for refusal in definitions.refused),
+    ]
+    for name in names:
+        findings += _of_component(name, registry.of(name), switches.get(name))
+    for version in registry.versions:
+        findings += _of_fragment(version, schemas)
+        findings += _of_calendar(version, today)
+    order = list(Level)
+    findings.sort(key=lambda finding: (order.index(finding.level), finding.place))
+    return ComponentReport(
+        tuple(VersionState(each, _given_by(each, switches.get(each.manifest.name))) for each in registry.versions),
+        tuple(findings),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """The flag of a component, with the versions that it can give.
+
+    `variants` are the flag's variants by the version they stand for; a flag that is only on or off stands for the one
+    version that there is, under the key None.
+    """
+
+    flag: FlagDefinition
+    reach: Reach
+    variants: Mapping[str | None, frozenset[str]]
+
+    @classmethod
+    def of(cls, flag: FlagDefinition) -> "Switch":
+        """What this flag switches."""
+        variants: dict[str | None, frozenset[str]] = {}
+        for variant, value in flag.variants.items():
+            if value is not False and value != OFF:
+                version = value if isinstance(value, str) else None
+                variants[version] = variants.get(version, frozenset()) | {variant}
+        return cls(flag, reach_of(flag), variants)
+
+    @property
+    def has_versions(self) -> bool:
+        """Whether the flag chooses among versions and does not only switch on and off."""
+        return None not in self.variants
+
+    def variants_of(self, version: str) -> frozenset[str]:
+        """The variants that stand for a version."""
+        return self.variants.get(version if self.has_versions else None, frozenset())
+
+    def gives(self, version: str) -> bool:
+        """Whether somebody is given this version."""
+        return bool(self.variants_of(version) & self.reach.given)
+
+    def newest_above(self, number: int) -> int | None:
+        """The newest version above this one that somebody is given; who cannot render it falls back."""
+        given = [_number(version) for version in self.variants if version is not None and self.gives(version)]
+        return max((each for each in given if each > number), default=None)
+
+
+def _given_by(version: ComponentVersion, switch: Switch | None) -> tuple[str, ...]:
+    return () if switch is None else switch.reach.ways(switch.variants_of(version.manifest.version))
+
+
+def _refused_flag(file: str, flag: str | None, reason: str) -> Finding:
+    return Finding(Level.ERROR, Rule.FLAG_REFUSED, flag or file, f"{file}: {reason}; see `gateway flags lint`")
+
+
+def _of_component(name: str, versions: tuple[ComponentVersion, ...], switch: Switch | None) -> Iterator[Finding]:
+    if switch is None:
+        for version in versions:
+            message = f"no flag has the component {name!r} in its metadata; define one, or remove the folder"
+            yield Finding(Level.ERROR, Rule.NO_FLAG, version.manifest.folder, message)
+        return
+    yield from _of_switch(switch, name, versions)
+    for version in versions:
+        yield from _of_version(version, switch)
+
+
+def _of_switch(switch: Switch, name: str, versions: tuple[ComponentVersion, ...]) -> Iterator[Finding]:
+    flag = switch.flag
+    for version in _missing(switch, versions):
+        level = Level.ERROR if switch.gives(version) else Level.WARNING
+        message = f"{flag.key} has this version and there is no folder for it; add it, or take it out of the flag"
+        yield Finding(level, Rule.NO_FOLDER, f"{name}.{version}", message)
+    in_use = [version.manifest.folder for version in versions if version.manifest.status.in_use]
+    if not switch.has_versions and len(in_use) > 1:
+        message = f"{flag.key} is only on or off and cannot choose among {', '.join(in_use)}; give it versions"
+        yield Finding(Level.ERROR, Rule.NO_VERSIONS, name, message)
+    if is_personalized(flag.metadata) and not switch.reach.by_decision:
+        message = f"{flag.key} is personalized and nothing is ever decided: no way through its rule ends in null"
+        yield Finding(Level.WARNING, Rule.NEVER_DECIDED, name, message)
+    if not flag.enabled:
+        yield Finding(Level.NOTE, Rule.SWITCHED_OFF, name, f"nobody gets it as long as {flag.key} is disabled")
+
+
+def _missing(switch: Switch, versions: tuple[ComponentVersion, ...]) -> list[str]:
+    """The versions that the flag can be and no folder has."""
+    if not switch.has_versions:
+        return [] if versions else ["v1"]
+    known = {version.manifest.version for version in versions}
+    return sorted((each for each in switch.variants if each is not None and each not in known), key=_number)
+
+
+def _number(version: str) -> int:
+    return int(version[1:])
+
+
+def _of_version(version: ComponentVersion, switch: Switch) -> Iterator[Finding]:
+    manifest, flag = version.manifest, switch.flag
+    place, status = manifest.folder, manifest.status
+    if manifest.flag != flag.key:
+        message = f"the manifest names the flag {manifest.flag}; {flag.key} switches the component: write that"
+        yield Finding(Level.ERROR, Rule.WRONG_FLAG, place, message)
+    if switch.gives(manifest.version):
+        if not status.in_use:
+            message = f"it is {status} in its manifest and {flag.key} gives it; take it out of the flag or make it live"
+            yield Finding(Level.ERROR, Rule.NOT_LIVE, place, message)
+    elif status.in_use:
+        yield _unreached(version, switch)
+
+
+def _unreached(version: ComponentVersion, switch: Switch) -> Finding:
+    manifest, key = version.manifest, switch.flag.key
+    newer = switch.newest_above(manifest.number) if switch.variants_of(manifest.version) else None
+    if newer is not None:
+        message = f"no rule, default or decision of {key} gives it; clients that cannot render v{newer} fall back to it"
+        return Finding(Level.WARNING, Rule.FALLBACK_ONLY, manifest.folder, message)
+    message = f"nobody can get it: no rule, default or decision of {key} gives it; retire it and remove its folder"
+    return Finding(Level.WARNING, Rule.DEAD, manifest.folder, message)
+
+
+def _of_fragment(version: ComponentVersion, schemas: Schemas) -> Iterator[Finding]:
+    manifest = version.manifest
+    if manifest.status is Status.RETIRED:
+        return
+    before, after = schemas.committed, schemas.working
+    level = Level.WARNING if manifest.status is Status.DRAFT else Level.ERROR
+    found = before.problems(version)
+    yield from _each(level, Rule.INVALID_FRAGMENT, manifest.folder, found, before.name)
+    if found:
+        return
+    broken = after.problems(version)
+    yield from _each(level, Rule.BROKEN, manifest.folder, broken, after.name)
+    if not broken:
+        news = changed(before, after, before.selected(version))
+        yield from _each(Level.WARNING, Rule.CHANGED, manifest.folder, news, after.name)
+
+
+def _each(level: Level, rule: Rule, place: str, messages: Iterable[str], schema: str) -> Iterator[Finding]:
+    return (Finding(level, rule, place, f"{message.rstrip('.')} ({schema})") for message in messages)
+
+
+def _of_calendar(version: ComponentVersion, today: date) -> Iterator[Finding]:
+    manifest = version.manifest
+    if manifest.expires is not None and manifest.expires < today and manifest.status is not Status.RETIRED:
+        message = f"it expired on {manifest.expires}; retire it, or give it a later day"
+        yield Finding(Level.WARNING, Rule.EXPIRED, manifest.folder, message)

@@ -93,6 +93,7 @@ def check_components(
     ]
     for name in names:
         findings += _of_component(name, registry.of(name), switches.get(name))
+    findings = _without_echoes(findings, registry, definitions)
     for version in registry.versions:
         findings += _of_fragment(version, schemas)
         findings += _of_calendar(version, today)
@@ -151,6 +152,17 @@ def _given_by(version: ComponentVersion, switch: Switch | None) -> tuple[str, ..
 
 def _refused_flag(file: str, flag: str | None, reason: str) -> Finding:
     return Finding(Level.ERROR, Rule.FLAG_REFUSED, flag or file, f"{file}: {reason}; see `gateway flags lint`")
+
+
+def _without_echoes(
+    findings: Iterable[Finding], registry: ComponentRegistry, definitions: Definitions
+) -> list[Finding]:
+    """The findings but for folders and flags that are there and refused: that is told already."""
+    folders = {each.place.partition("/")[0] for each in registry.refused}
+    keys = {refusal.flag for refusal in definitions.refused}
+    flagless = {each.manifest.folder for each in registry.versions if each.manifest.flag in keys}
+    echoes = {(Rule.NO_FOLDER, folder) for folder in folders} | {(Rule.NO_FLAG, folder) for folder in flagless}
+    return [finding for finding in findings if (finding.rule, finding.place) not in echoes]
 
 
 def _of_component(name: str, versions: tuple[ComponentVersion, ...], switch: Switch | None) -> Iterator[Finding]:

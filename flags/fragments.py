@@ -59,7 +59,7 @@ class FragmentSchema:
         return tuple(_told(error, version) for error in validate(self._extended, document))
 
     def selected(self, version: ComponentVersion) -> frozenset[str]:
-        """The fields that a fragment without problems selects: `Product.name`, …"""
+        """What a fragment without problems selects: fields, `Query.product`, and arguments, `Query.product(id:)`."""
         info = TypeInfo(self._extended)
         fields = _Fields(info)
         visit(fragment_of(version), TypeInfoVisitor(info, fields))
@@ -109,9 +109,9 @@ def fragment_of(version: ComponentVersion) -> FragmentDefinitionNode:
     return named[0]
 
 
-def changed(before: FragmentSchema, after: FragmentSchema, fields: Iterable[str]) -> tuple[str, ...]:
-    """The breaking changes between two schemas that speak of these fields, as graphql-core words them."""
-    wanted = frozenset(fields)
+def changed(before: FragmentSchema, after: FragmentSchema, selected: Iterable[str]) -> tuple[str, ...]:
+    """The breaking changes between two schemas that speak of what is selected, as graphql-core words them."""
+    wanted = frozenset(selected)
     return tuple(
         change.description
         for change in find_schema_changes(before.schema, after.schema)
@@ -120,7 +120,7 @@ def changed(before: FragmentSchema, after: FragmentSchema, fields: Iterable[str]
 
 
 class _Fields(Visitor):
-    """Collects the fields of a document."""
+    """Collects the fields and arguments of a document."""
 
     def __init__(self, info: TypeInfo) -> None:
         super().__init__()
@@ -131,7 +131,8 @@ class _Fields(Visitor):
         """Called by `visit` for each field."""
         parent = self._info.get_parent_type()
         if parent is not None:
-            self.found.add(f"{parent.name}.{node.name.value}")
+            field = f"{parent.name}.{node.name.value}"
+            self.found.update((field, *(f"{field}({argument.name.value}:)" for argument in node.arguments or ())))
 
 
 def _place(type_name: str) -> str:

@@ -47,7 +47,7 @@ def _check_share(name: str, value: object) -> float:
 def _check_audience(name: str, value: object, variants: Mapping[str, Any]) -> None:
     persona = name.removeprefix(AUDIENCE)
     if persona not in frozenset(Persona):
-        raise InvalidDefinition(f"{name!r} names no persona: {sorted(Persona)}")
+        raise InvalidDefinition(f"{name!r} names no persona: {sorted(map(str, Persona))}")
     named = variants_in(value) if isinstance(value, str) else ()
     unknown = [variant for variant in named if variant not in variants]
     if not named or unknown or len(set(named)) < len(named):

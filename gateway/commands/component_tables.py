@@ -20,7 +20,7 @@ def print_report(report: ComponentReport) -> None:
     """Versions as a table, then a line for each finding."""
     _print_table(_VERSION_COLUMNS, (_version_row(state, report) for state in report.versions))
     if report.findings:
-        print_lines(["", *(" ".join(_finding_row(finding)) for finding in report.findings)])
+        print_lines(["", *(_finding_line(finding) for finding in report.findings)])
 
 
 def markdown_report(report: ComponentReport) -> str:
@@ -46,8 +46,8 @@ def json_report(report: ComponentReport) -> str:
 def summary(report: ComponentReport) -> str:
     """How much there is, in a line."""
     components = {state.version.manifest.name for state in report.versions}
-    counts = (_counted(len(report.at(level)), level) for level in Level)
-    return f"{len(components)} components, {len(report.versions)} versions: {', '.join(counts)}"
+    parts = (_counted(len(components), "component"), _counted(len(report.versions), "version"))
+    return f"{', '.join(parts)}: {', '.join(_counted(len(report.at(level)), level) for level in Level)}"
 
 
 def print_previews(previews: Sequence[Preview]) -> None:
@@ -97,7 +97,11 @@ def _version_object(state: VersionState) -> dict[str, Any]:
 
 
 def _finding_row(finding: Finding) -> tuple[str, ...]:
-    return finding.level, finding.rule, f"{finding.place}:", finding.message
+    return finding.level, finding.rule, finding.place, finding.message
+
+
+def _finding_line(finding: Finding) -> str:
+    return f"{finding.level} {finding.rule} {finding.place}: {finding.message}"
 
 
 def _preview_row(preview: Preview) -> tuple[str, ...]:
@@ -127,8 +131,8 @@ def _decider(preview: Preview) -> str:
     return "BANDIT" if preview.candidates else preview.choice.decided_by.value
 
 
-def _counted(count: int, level: Level) -> str:
-    return f"{count} {level}{'' if count == 1 else 's'}"
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from flags.audience import is_personalized
-from flags.components import OFF
 from flags.definition import FlagDefinition
 from flags.definitions import Definitions
 from flags.fragments import FragmentSchema, changed
 from flags.manifest import Status
 from flags.reachability import Reach, reach_of
 from flags.registry import ComponentRegistry, ComponentVersion
+from flags.rendering import version_of
+from flags.terms import terms_of
 
 
 class Level(StrEnum):
@@ -122,8 +122,8 @@ class Switch:
         """What this flag switches."""
         variants: dict[str | None, frozenset[str]] = {}
         for variant, value in flag.variants.items():
-            if value is not False and value != OFF:
-                version = value if isinstance(value, str) else None
+            version = version_of(value)
+            if version is not None or value is True:
                 variants[version] = variants.get(version, frozenset()) | {variant}
         return cls(flag, reach_of(flag), variants)
 
@@ -186,7 +186,7 @@ def _of_switch(switch: Switch, name: str, versions: tuple[ComponentVersion, ...]
     if not switch.has_versions and len(in_use) > 1:
         message = f"{flag.key} is only on or off and cannot choose among {', '.join(in_use)}; give it versions"
         yield Finding(Level.ERROR, Rule.NO_VERSIONS, name, message)
-    if is_personalized(flag.metadata) and not switch.reach.by_decision:
+    if terms_of(flag) is not None and not switch.reach.by_decision:
         message = f"{flag.key} is personalized and nothing is ever decided: no way through its rule ends in null"
         yield Finding(Level.WARNING, Rule.NEVER_DECIDED, name, message)
     if not flag.enabled:

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flags.audience import candidates_of, is_personalized
 from flags.components import ComponentChoice, Components
 from flags.evaluation import Decider, FlagSet
 from flags.explanation import Explanation, Step, explain
 from flags.subject import Subject
+from flags.terms import terms_of
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class PreviewedComponent:
     """One component as a viewer would get it.
 
     `because` is what the answer stands on in a line, `steps` all that was looked at. `candidates` are the variants that
@@ -25,9 +25,9 @@ class Preview:
     candidates: tuple[str, ...] = ()
 
 
-def preview(
+def preview_page(
     flags: FlagSet, subject: Subject, page: str | None, supports: Mapping[str, Sequence[str]] | None = None
-) -> list[Preview]:
+) -> list[PreviewedComponent]:
     """The components of a page (None: of all pages) for this subject, in the order of the definitions.
 
     `supports` says which versions the viewer's client can render; of components that it leaves out it can render all.
@@ -38,16 +38,16 @@ def preview(
 
 def _of(
     flags: FlagSet, choice: ComponentChoice, subject: Subject, supports: Mapping[str, Sequence[str]] | None
-) -> Preview:
+) -> PreviewedComponent:
     if choice.flag_key is None:
-        return Preview(choice, "no flag")
+        return PreviewedComponent(choice, "no flag")
     explanation = explain(flags, choice.flag_key, subject)
     flag = flags.flags[choice.flag_key].definition
     candidates: tuple[str, ...] = ()
-    if explanation.evaluation.left_open and is_personalized(flag.metadata):
-        persona = subject.attributes.get("persona")
-        candidates = candidates_of(flag, None if persona is None else str(persona), supports)
-    return Preview(choice, _because(explanation, candidates, flag.metadata), explanation.steps, candidates)
+    terms = terms_of(flag)
+    if explanation.evaluation.left_open and terms is not None:
+        candidates = terms.actions_for(flag, subject.attributes.get("persona"), supports)
+    return PreviewedComponent(choice, _because(explanation, candidates, flag.metadata), explanation.steps, candidates)
 
 
 def _because(explanation: Explanation, candidates: tuple[str, ...], metadata: Mapping[str, object]) -> str:

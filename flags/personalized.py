@@ -10,7 +10,7 @@ from flags.bandit_layer import BanditLayer
 from flags.evaluation import CompiledFlag, Decider, Evaluation, FlagSet
 from flags.layers import PREVIEW, Answer, Ask, Holdback, Layer, OpenFlag
 from flags.metrics import FlagMetrics
-from flags.rendering import can_render, rendered
+from flags.rendering import rendered
 from flags.terms import Terms, terms_of
 from personalization.events import Decision
 
@@ -127,9 +127,8 @@ class PersonalizedFlags:
         if ask.overrides:
             return Answer(default, why=PREVIEW)
         definition = flag.definition
-        visible = terms.variants_for(definition, ask.subject.attributes.get("persona"))
-        actions = tuple(each for each in visible if can_render(definition, definition.variants[each], ask.supports))
-        if len(actions) < 2:
+        actions = terms.actions_for(definition, ask.subject.attributes.get("persona"), ask.supports)
+        if not actions:
             return Answer(default)
         opened = OpenFlag(flag, terms, default, actions, ask)
         answers = (layer.answer(opened) for layer in self._layers)

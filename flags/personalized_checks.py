@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flags.audience import AUDIENCE, variants_in
 from flags.errors import InvalidDefinition
+from flags.rendering import version_of
+from flags.terms import AUDIENCE, FLOOR, HOLDBACK, PERSONALIZED
 from personalization.events import Persona
 
 
@@ -14,7 +15,7 @@ def check_personalized(variants: Mapping[str, Any], default: str | None, metadat
     Members: `personalized` (true or false), `floor` (least probability of each variant), `holdback` (share of subjects
     that always get the default), `audience.<PERSONA>` (the variants a persona may see, separated by commas).
     """
-    personalized = metadata.get("personalized", False)
+    personalized = metadata.get(PERSONALIZED, False)
     if not isinstance(personalized, bool):
         raise InvalidDefinition(f"the metadata personalized is true or false; received {personalized!r}")
     bounds = {name: value for name, value in metadata.items() if name.startswith(AUDIENCE)}
@@ -23,8 +24,8 @@ def check_personalized(variants: Mapping[str, Any], default: str | None, metadat
             raise InvalidDefinition(f"{min(bounds)} bounds a decision, and the flag is not personalized")
         return
     _check_actions(variants, default)
-    _check_share("holdback", metadata.get("holdback", 0.0))
-    floor = _check_share("floor", metadata.get("floor", 0.0))
+    _check_share(HOLDBACK, metadata.get(HOLDBACK, 0.0))
+    floor = _check_share(FLOOR, metadata.get(FLOOR, 0.0))
     if floor * len(variants) > 1:
         raise InvalidDefinition(f"a floor of {floor} for {len(variants)} variants is over 1 in all")
     for name, value in bounds.items():
@@ -32,8 +33,8 @@ def check_personalized(variants: Mapping[str, Any], default: str | None, metadat
 
 
 def _check_actions(variants: Mapping[str, Any], default: str | None) -> None:
-    if not all(isinstance(value, bool | str) for value in variants.values()):
-        raise InvalidDefinition("the variants of a personalized flag are texts, or true and false")
+    if not all(isinstance(value, bool | str) or version_of(value) for value in variants.values()):
+        raise InvalidDefinition("the variants of a personalized flag are texts, true and false, or have a `version`")
     if not default:
         raise InvalidDefinition("a personalized flag needs a defaultVariant, for when nothing is decided")
 
@@ -48,7 +49,7 @@ def _check_audience(name: str, value: object, variants: Mapping[str, Any]) -> No
     persona = name.removeprefix(AUDIENCE)
     if persona not in frozenset(Persona):
         raise InvalidDefinition(f"{name!r} names no persona: {sorted(map(str, Persona))}")
-    named = variants_in(value) if isinstance(value, str) else ()
+    named = [each.strip() for each in value.split(",")] if isinstance(value, str) else []
     unknown = [variant for variant in named if variant not in variants]
     if not named or unknown or len(set(named)) < len(named):
         raise InvalidDefinition(f"{name} lists some of {sorted(variants)}, each once, as 'v1,v2'; received {value!r}")

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from json_logic.builtins import to_bool  # type: ignore[import-untyped]
 
-from flags.audience import audience_of, is_personalized
 from flags.definition import FlagDefinition
 from flags.logic import is_literal, operation
+from flags.terms import terms_of
 from flags.vocabulary import Vocabulary
 from personalization.events import Persona
 
@@ -56,18 +56,26 @@ def reach_of(flag: FlagDefinition) -> Reach:
     """Which variants the flag can give, and how; as if it were enabled, since a kill switch is meant to end."""
     variants = frozenset(flag.variants)
     outcomes = rule_outcomes(flag.targeting, variants)
-    decided: set[str] = set()
-    for persona in Persona if is_personalized(flag.metadata) else ():
-        # Who has no persona is a visitor to a decision.
-        known = {"persona": frozenset({persona.value, None} if persona is Persona.VISITOR else {persona.value})}
-        if None in rule_outcomes(flag.targeting, variants, known):
-            decided.update(audience_of(flag, persona))
     default = {flag.default_variant} if None in outcomes else set()
     return Reach(
         by_rule=frozenset(outcome for outcome in outcomes if outcome is not None),
         by_default=frozenset(variant for variant in default if variant is not None),
-        by_decision=frozenset(decided),
+        by_decision=_decided(flag),
     )
+
+
+def _decided(flag: FlagDefinition) -> frozenset[str]:
+    """What decisions choose among, for all personas for whom the rule can leave the flag open."""
+    terms = terms_of(flag)
+    if terms is None:
+        return frozenset()
+    found: set[str] = set()
+    for persona in Persona:
+        # Who has no persona is a visitor to a decision.
+        known = {"persona": frozenset({persona.value, None} if persona is Persona.VISITOR else {persona.value})}
+        if None in rule_outcomes(flag.targeting, frozenset(flag.variants), known):
+            found.update(terms.actions_for(flag, persona))
+    return frozenset(found)
 
 
 def rule_outcomes(targeting: object, variants: frozenset[str], known: Known | None = None) -> frozenset[Outcome]:

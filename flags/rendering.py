@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from flags.definition import FlagDefinition, FlagValue
-from flags.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    # Definitions are checked with what stands here, and evaluations are made of definitions.
+    from flags.evaluation import Evaluation
 
 OFF = "off"
 VERSION = "version"
@@ -28,8 +32,8 @@ def can_render(definition: FlagDefinition, value: FlagValue, supports: Supported
 
 
 def rendered(
-    evaluation: Evaluation, definition: FlagDefinition, supports: Supported | None
-) -> tuple[Evaluation, str | None]:
+    evaluation: "Evaluation", definition: FlagDefinition, supports: Supported | None
+) -> tuple["Evaluation", str | None]:
     """The answer as the client can render it, and a word where that is not the one that was chosen.
 
     `DOWNGRADED`: the newest lower version that it can; `UNSUPPORTED_VERSION`: there is none, so no variant is given.

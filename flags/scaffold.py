@@ -11,13 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from flags.audience import AUDIENCE, is_personalized
 from flags.definition import FlagDefinition, FlagType
 from flags.definitions import Definitions, read_definitions
 from flags.errors import ScaffoldRefused
 from flags.json_edit import with_members
 from flags.manifest import fragment_name
 from flags.registry import FRAGMENT, MANIFEST, NAME, ComponentVersion, read_registry
+from flags.rendering import VERSION, version_of
+from flags.terms import AUDIENCE, terms_of
 from flags.vocabulary import Vocabulary
 from personalization.events import Persona
 
@@ -104,21 +105,22 @@ def _flag_of(name: str, definitions: Definitions) -> FlagDefinition:
     flag = next((flag for flag in definitions.flags if flag.component == name), None)
     if flag is None:
         raise ScaffoldRefused(f"no good flag has the component {name!r} in its metadata; see `gateway flags lint`")
-    if flag.type is not FlagType.STRING:
+    if flag.type is FlagType.BOOLEAN:
         raise ScaffoldRefused(f"{flag.key} is only on or off; give it the variants v1 and off first")
     return flag
 
 
 def _number(variant: str, flag: FlagDefinition) -> int:
-    value = str(flag.variants[variant])
-    return max((int(each[1:]) for each in (value, variant) if re.fullmatch(r"v[1-9][0-9]*", each)), default=0)
+    version = version_of(flag.variants[variant]) or ""
+    return max((int(each[1:]) for each in (version, variant) if re.fullmatch(r"v[1-9][0-9]*", each)), default=0)
 
 
 def _with_variant(text: str, flag: FlagDefinition, version: str) -> str:
     """The file with one more variant in its flag, and nobody who gets it."""
     try:
-        edited = with_members(text, ("flags", flag.key, "variants"), {version: version})
-        if is_personalized(flag.metadata):
+        value = {VERSION: version} if flag.type is FlagType.OBJECT else version
+        edited = with_members(text, ("flags", flag.key, "variants"), {version: value})
+        if terms_of(flag) is not None:
             # A decision would choose the draft, were it not left out of what each persona may see.
             unbound = [name for name in (f"{AUDIENCE}{persona}" for persona in Persona) if name not in flag.metadata]
             bounds = dict.fromkeys(unbound, ",".join(flag.variants))

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from flags.definition import FlagDefinition
+from flags.rendering import Supported, can_render
+from personalization.events import Persona
 
 PERSONALIZED = "personalized"
 FLOOR = "floor"
@@ -17,7 +19,8 @@ class Terms:
     """What bounds the decision about one flag.
 
     No variant is drawn with a probability below `floor`; the share `holdback` of all subjects always gets the default
-    variant. `audiences` holds, by persona, the variants that it may see; a persona that is not there may see all.
+    variant. `audiences` holds, by persona, the variants that it may see; a persona that is not there may see all. Who
+    has no persona, or one that is not ours, is a visitor.
     """
 
     floor: float = 0.0
@@ -26,8 +29,20 @@ class Terms:
 
     def variants_for(self, definition: FlagDefinition, persona: object) -> tuple[str, ...]:
         """The variants that this persona may see, in the order of the definition."""
-        allowed = self.audiences.get(persona) if isinstance(persona, str) else None
+        known = persona if isinstance(persona, str) and persona in frozenset(Persona) else Persona.VISITOR
+        allowed = self.audiences.get(known)
         return tuple(each for each in definition.variants if allowed is None or each in allowed)
+
+    def actions_for(
+        self, definition: FlagDefinition, persona: object, supports: Supported | None = None
+    ) -> tuple[str, ...]:
+        """The variants that a decision chooses among: what this persona may see and its client can render.
+
+        Empty where that leaves less than two, and there is nothing to decide.
+        """
+        seen = self.variants_for(definition, persona)
+        actions = tuple(each for each in seen if can_render(definition, definition.variants[each], supports))
+        return actions if len(actions) > 1 else ()
 
 
 def terms_of(definition: FlagDefinition) -> Terms | None:

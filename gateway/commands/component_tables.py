@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flags.contracts import ComponentReport, Finding, Level, VersionState
-from flags.preview import Preview
+from flags.page_preview import PreviewedComponent
 
 _VERSION_COLUMNS = ("component", "version", "status", "given by", "since", "expires", "owner", "flag", "findings")
 _FINDING_COLUMNS = ("level", "rule", "place", "finding")
@@ -50,12 +50,12 @@ def summary(report: ComponentReport) -> str:
     return f"{', '.join(parts)}: {', '.join(_counted(len(report.at(level)), level) for level in Level)}"
 
 
-def print_previews(previews: Sequence[Preview]) -> None:
+def print_previews(previews: Sequence[PreviewedComponent]) -> None:
     """What a viewer would get, as a table."""
     _print_table(_PREVIEW_COLUMNS, map(_preview_row, previews))
 
 
-def json_previews(previews: Sequence[Preview]) -> str:
+def json_previews(previews: Sequence[PreviewedComponent]) -> str:
     """What a viewer would get, as a JSON list, with all steps that led there."""
     return _json([_preview_object(preview) for preview in previews])
 
@@ -104,13 +104,13 @@ def _finding_line(finding: Finding) -> str:
     return f"{finding.level} {finding.rule} {finding.place}: {finding.message}"
 
 
-def _preview_row(preview: Preview) -> tuple[str, ...]:
+def _preview_row(preview: PreviewedComponent) -> tuple[str, ...]:
     choice = preview.choice
     version = (choice.version or "on") if choice.enabled else "off"
     return choice.name, version, choice.reason, _decider(preview), preview.because
 
 
-def _preview_object(preview: Preview) -> dict[str, Any]:
+def _preview_object(preview: PreviewedComponent) -> dict[str, Any]:
     choice = preview.choice
     return {
         "component": choice.name,
@@ -126,7 +126,7 @@ def _preview_object(preview: Preview) -> dict[str, Any]:
     }
 
 
-def _decider(preview: Preview) -> str:
+def _decider(preview: PreviewedComponent) -> str:
     """Who decides; what is left to a decision stands on the default until there is one."""
     return "BANDIT" if preview.candidates else preview.choice.decided_by.value
 

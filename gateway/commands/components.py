@@ -14,7 +14,7 @@ from flags.errors import FlagsError, InvalidSubject, SchemaUnreadable
 from flags.evaluation import FlagSet
 from flags.fragments import FragmentSchema, SchemaText
 from flags.live import DEMO_DIRECTORY
-from flags.preview import preview as preview_components
+from flags.page_preview import preview_page
 from flags.registry import SHIPPED_DIRECTORY, read_registry
 from flags.scaffold import Folders, Written, new_component, new_version
 from flags.subject import Attribute, Subject
@@ -124,7 +124,7 @@ def preview(
     subject = Subject(viewer, {name: value for name, value in traits.items() if value is not None})
     with _told():
         flags = FlagSet(_definitions(_folders(None, flags_dir)), ManualClock(time))
-        found = preview_components(flags, subject, page, _supports(supports))
+        found = preview_page(flags, subject, page, _supports(supports))
     if json:
         typer.echo(tables.json_previews(found))
     else:

@@ -247,8 +247,10 @@ def test_preview_lists_what_a_decision_chooses_among(shop: Path) -> None:
     assert _preview() == [["hero", "v1", "DEFAULT", "BANDIT", because]]
     assert _preview("--persona", "BUILDER")[0][1:4] == ["v3", "TARGETING", "RULE"]
     assert _preview("--persona", "CONSULTANT")[0][4] == "decided among v1, v2, v3 (floor 0.05, holdback 0.1)"
+    (only,) = json.loads(_run("preview", "--persona", "CONSULTANT", "--supports", "hero=v1,v3", "--json")[1])
+    assert (only["candidates"], only["version"], only["decidedBy"]) == (["v1", "v3"], "v1", "BANDIT")
     (only,) = json.loads(_run("preview", "--supports", "hero=v1", "--json")[1])
-    assert (only["candidates"], only["version"], only["decidedBy"]) == (["v1"], "v1", "BANDIT")
+    assert (only["candidates"], only["version"], only["decidedBy"]) == ([], "v1", "DEFAULT")
 
 
 def test_preview_shows_what_a_client_falls_back_to(shop: Path) -> None:

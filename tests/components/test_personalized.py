@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flags.audience import audience_of, candidates_of
 from flags.definition import FlagDefinition
+from flags.terms import Terms, terms_of
 from tests.flags.writing import flag, read, write
 
 PERSONALIZED: dict[str, Any] = {"component": "hero", "personalized": True}
@@ -28,6 +28,7 @@ def _reasons(tmp_path: Path, metadata: dict[str, Any], **changes: Any) -> list[s
         ({"audience.VISITOR": "v1, v2", "audience.BUILDER": "v2,off"}, {}),
         ({}, {"variants": {"on": True, "off": False}, "defaultVariant": "off"}),
         ({"personalized": False, "floor": 7}, {}),
+        ({}, {"variants": {"v1": {"version": "v1"}, "v2": {"version": "v2", "columns": 4}}}),
     ],
 )
 def test_good_metadata_is_taken(tmp_path: Path, more: dict[str, Any], changes: dict[str, Any]) -> None:
@@ -65,7 +66,7 @@ def test_bad_metadata_is_refused_with_what_was_received(
 
 def test_variants_of_a_decision_are_texts_or_booleans(tmp_path: Path) -> None:
     (told,) = _reasons(tmp_path, {"personalized": True}, variants={"one": 1, "two": 2}, defaultVariant="one")
-    assert told == "the variants of a personalized flag are texts, or true and false"
+    assert told == "the variants of a personalized flag are texts, true and false, or have a `version`"
 
 
 def test_what_the_file_says_of_all_its_flags_counts_too(tmp_path: Path) -> None:
@@ -73,30 +74,34 @@ def test_what_the_file_says_of_all_its_flags_counts_too(tmp_path: Path) -> None:
     assert [refusal.reason for refusal in read(tmp_path).refused] == ["a floor of 0.5 for 3 variants is over 1 in all"]
 
 
-def _hero(tmp_path: Path, **metadata: Any) -> FlagDefinition:
+def _hero(tmp_path: Path, **metadata: Any) -> tuple[FlagDefinition, Terms]:
     write(tmp_path, {"hero": flag(metadata={**PERSONALIZED, **metadata})})
     (definition,) = read(tmp_path).flags
-    return definition
+    terms = terms_of(definition)
+    assert terms is not None
+    return definition, terms
 
 
 def test_an_audience_is_in_the_order_of_the_flag_and_unbound_without_one(tmp_path: Path) -> None:
-    hero = _hero(tmp_path, **{"audience.BUILDER": "off, v2", "audience.VISITOR": "v1"})
-    assert audience_of(hero, "BUILDER") == ("v2", "off")
-    assert audience_of(hero, "CONSULTANT") == ("v1", "v2", "off")
-    assert audience_of(hero, None) == audience_of(hero, "SOMEBODY") == audience_of(hero, "VISITOR") == ("v1",)
+    hero, terms = _hero(tmp_path, **{"audience.BUILDER": "off, v2", "audience.VISITOR": "v1"})
+    assert terms.variants_for(hero, "BUILDER") == ("v2", "off")
+    assert terms.variants_for(hero, "CONSULTANT") == ("v1", "v2", "off")
+    for nobody in (None, "SOMEBODY", 7):
+        assert terms.variants_for(hero, nobody) == terms.variants_for(hero, "VISITOR") == ("v1",)
 
 
 @pytest.mark.parametrize(
-    ("supports", "candidates"),
+    ("supports", "actions"),
     [
         (None, ("v1", "v2", "off")),
         ({}, ("v1", "v2", "off")),
         ({"tile": ["v1"]}, ("v1", "v2", "off")),
         ({"hero": ["v2", "v9"]}, ("v2", "off")),
-        ({"hero": []}, ("off",)),
+        ({"hero": []}, ()),
     ],
 )
-def test_candidates_are_what_the_client_can_render(
-    tmp_path: Path, supports: dict[str, list[str]] | None, candidates: tuple[str, ...]
+def test_a_decision_chooses_among_two_or_more_that_the_client_can_render(
+    tmp_path: Path, supports: dict[str, list[str]] | None, actions: tuple[str, ...]
 ) -> None:
-    assert candidates_of(_hero(tmp_path), "VISITOR", supports) == candidates
+    hero, terms = _hero(tmp_path)
+    assert terms.actions_for(hero, "CONSULTANT", supports) == actions

@@ -147,15 +147,16 @@ def test_the_default_is_given_where_the_rule_leaves_the_flag_open() -> None:
         ({"personalized": True} | {f"audience.{persona}": "v1, v2" for persona in Persona}, None, {"v1", "v2"}),
         (
             {"personalized": True, "audience.BUILDER": "v1,v2,v3"}
-            | {f"audience.{persona}": "v1" for persona in Persona if persona is not Persona.BUILDER},
+            | {f"audience.{persona}": "v1,v2" for persona in Persona if persona is not Persona.BUILDER},
             {"if": [BUILDER, "v2", None]},
-            {"v1"},
+            {"v1", "v2"},
         ),
         (
-            {"personalized": True, "audience.VISITOR": "v2"},
+            {"personalized": True, "audience.VISITOR": "v2,v3"},
             {"if": [{"in": [{"var": "persona"}, list(Persona)]}, "v1", None]},
-            {"v2"},
+            {"v2", "v3"},
         ),
+        ({"personalized": True} | {f"audience.{persona}": "v2" for persona in Persona}, None, set()),
     ],
 )
 def test_a_decision_gives_what_the_personas_may_see_for_whom_it_is_left_open(

@@ -80,14 +80,25 @@ def test_a_version_follows_the_newest_of_folders_and_variants(folders: Folders) 
     assert new_version(folders, "hero", TODAY).folder.name == "hero.v8"
 
 
+def test_a_version_of_a_flag_with_values_is_an_object_too(folders: Folders) -> None:
+    write_version(folders.components, "hero.v1")
+    variants = {"v1": {"version": "v1", "columns": 4}}
+    write(folders.flags, {"hero": component("hero", variants=variants)})
+    assert new_version(folders, "hero", TODAY).folder.name == "hero.v2"
+    assert read(folders.flags).flags[0].variants["v2"] == {"version": "v2"}
+    report = report_of(folders.components, folders.flags)
+    assert found(report) == []
+    assert [each.given_by for each in report.versions] == [("default",), ()]
+
+
 def test_a_personalized_flag_keeps_the_draft_from_every_persona(folders: Folders) -> None:
     write_version(folders.components, "hero.v1")
     write_version(folders.components, "hero.v2")
-    metadata = {"component": "hero", "personalized": True, "audience.VISITOR": "v1"}
+    metadata = {"component": "hero", "personalized": True, "audience.VISITOR": "v1,v2"}
     write(folders.flags, {"hero": flag(metadata=metadata)})
     new_version(folders, "hero", TODAY)
     (defined,) = read(folders.flags).flags
-    assert defined.metadata["audience.VISITOR"] == "v1"
+    assert defined.metadata["audience.VISITOR"] == "v1,v2"
     assert {defined.metadata[f"audience.{persona}"] for persona in Persona if persona != "VISITOR"} == {"v1,v2,off"}
     assert reach_of(defined).given == {"v1", "v2", "off"}
     assert found(report_of(folders.components, folders.flags)) == []

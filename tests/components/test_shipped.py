@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from graphql import build_schema, parse, validate
 
-from flags.audience import is_personalized
 from flags.contracts import ComponentReport, Rule, Schemas, check_components
 from flags.fragments import FragmentSchema, SchemaText, fragment_of
 from flags.live import DEMO_DIRECTORY
 from flags.manifest import Status
 from flags.registry import SHIPPED_DIRECTORY, read_registry
+from flags.terms import terms_of
 from resolvers.schema import build_schema as build_product_schema
 from resolvers.schema import printed
 from tests.flags.writing import read
@@ -43,7 +43,7 @@ def test_every_piece_of_the_storefront_is_there() -> None:
         *("quick-reorder", "bulk-pad", "customer-picker", "team-page", "recruiting-banner", "onboarding"),
     }
     assert len([name for name in FLAGS if len(REGISTRY.of(name)) > 1]) >= 10
-    assert {name for name, flag in FLAGS.items() if is_personalized(flag.metadata)} == {"hero", "product-tile"}
+    assert {name for name, flag in FLAGS.items() if terms_of(flag) is not None} == {"hero", "product-tile"}
 
 
 def test_every_version_is_live_and_owned_by_the_team_of_its_flag() -> None:

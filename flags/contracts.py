@@ -1,17 +1,15 @@
 """Component versions held against the schema, against the flags and against the calendar: one report of it all."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from flags.definition import FlagDefinition
 from flags.definitions import Definitions
 from flags.fragments import FragmentSchema, changed
 from flags.manifest import Status
-from flags.reachability import Reach, reach_of
 from flags.registry import ComponentRegistry, ComponentVersion
-from flags.rendering import version_of
+from flags.switch import Switch
 from flags.terms import terms_of
 
 
@@ -105,47 +103,6 @@ def check_components(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """The flag of a component, with the versions that it can give.
-
-    `variants` are the flag's variants by the version they stand for; a flag that is only on or off stands for the one
-    version that there is, under the key None.
-    """
-
-    flag: FlagDefinition
-    reach: Reach
-    variants: Mapping[str | None, frozenset[str]]
-
-    @classmethod
-    def of(cls, flag: FlagDefinition) -> "Switch":
-        """What this flag switches."""
-        variants: dict[str | None, frozenset[str]] = {}
-        for variant, value in flag.variants.items():
-            version = version_of(value)
-            if version is not None or value is True:
-                variants[version] = variants.get(version, frozenset()) | {variant}
-        return cls(flag, reach_of(flag), variants)
-
-    @property
-    def has_versions(self) -> bool:
-        """Whether the flag chooses among versions and does not only switch on and off."""
-        return None not in self.variants
-
-    def variants_of(self, version: str) -> frozenset[str]:
-        """The variants that stand for a version."""
-        return self.variants.get(version if self.has_versions else None, frozenset())
-
-    def gives(self, version: str) -> bool:
-        """Whether somebody is given this version."""
-        return bool(self.variants_of(version) & self.reach.given)
-
-    def newest_above(self, number: int) -> int | None:
-        """The newest version above this one that somebody is given; who cannot render it falls back."""
-        given = [_number(version) for version in self.variants if version is not None and self.gives(version)]
-        return max((each for each in given if each > number), default=None)
-
-
 def _given_by(version: ComponentVersion, switch: Switch | None) -> tuple[str, ...]:
     return () if switch is None else switch.reach.ways(switch.variants_of(version.manifest.version))
 
@@ -178,7 +135,7 @@ def _of_component(name: str, versions: tuple[ComponentVersion, ...], switch: Swi
 
 def _of_switch(switch: Switch, name: str, versions: tuple[ComponentVersion, ...]) -> Iterator[Finding]:
     flag = switch.flag
-    for version in _missing(switch, versions):
+    for version in switch.missing(versions):
         level = Level.ERROR if switch.gives(version) else Level.WARNING
         message = f"{flag.key} has this version and there is no folder for it; add it, or take it out of the flag"
         yield Finding(level, Rule.NO_FOLDER, f"{name}.{version}", message)
@@ -193,40 +150,39 @@ def _of_switch(switch: Switch, name: str, versions: tuple[ComponentVersion, ...]
         yield Finding(Level.NOTE, Rule.SWITCHED_OFF, name, f"nobody gets it as long as {flag.key} is disabled")
 
 
-def _missing(switch: Switch, versions: tuple[ComponentVersion, ...]) -> list[str]:
-    """The versions that the flag can be and no folder has."""
-    if not switch.has_versions:
-        return [] if versions else ["v1"]
-    known = {version.manifest.version for version in versions}
-    return sorted((each for each in switch.variants if each is not None and each not in known), key=_number)
-
-
-def _number(version: str) -> int:
-    return int(version[1:])
-
-
 def _of_version(version: ComponentVersion, switch: Switch) -> Iterator[Finding]:
     manifest, flag = version.manifest, switch.flag
-    place, status = manifest.folder, manifest.status
+    status = manifest.status
     if manifest.flag != flag.key:
         message = f"the manifest names the flag {manifest.flag}; {flag.key} switches the component: write that"
-        yield Finding(Level.ERROR, Rule.WRONG_FLAG, place, message)
-    if switch.gives(manifest.version):
-        if not status.in_use:
-            message = f"it is {status} in its manifest and {flag.key} gives it; take it out of the flag or make it live"
-            yield Finding(Level.ERROR, Rule.NOT_LIVE, place, message)
-    elif status.in_use:
+        yield Finding(Level.ERROR, Rule.WRONG_FLAG, manifest.folder, message)
+    if status.in_use and not switch.gives(manifest.version):
         yield _unreached(version, switch)
+    elif not status.in_use:
+        yield from _early_or_late(version, switch)
 
 
 def _unreached(version: ComponentVersion, switch: Switch) -> Finding:
     manifest, key = version.manifest, switch.flag.key
-    newer = switch.newest_above(manifest.number) if switch.variants_of(manifest.version) else None
+    newer = switch.newest_above(manifest)
     if newer is not None:
         message = f"no rule, default or decision of {key} gives it; clients that cannot render v{newer} fall back to it"
         return Finding(Level.WARNING, Rule.FALLBACK_ONLY, manifest.folder, message)
     message = f"nobody can get it: no rule, default or decision of {key} gives it; retire it and remove its folder"
     return Finding(Level.WARNING, Rule.DEAD, manifest.folder, message)
+
+
+def _early_or_late(version: ComponentVersion, switch: Switch) -> Iterator[Finding]:
+    """What is found of a draft, or of a retired version, that somebody can get all the same."""
+    manifest, key = version.manifest, switch.flag.key
+    newer = switch.newest_above(manifest)
+    if switch.gives(manifest.version):
+        message = f"its status is {manifest.status} and {key} gives it; take it out of the flag or make it live"
+        yield Finding(Level.ERROR, Rule.NOT_LIVE, manifest.folder, message)
+    elif newer is not None:
+        fallen = f"clients that cannot render v{newer} fall back to it"
+        message = f"its status is {manifest.status} and {fallen}; take it out of {key}"
+        yield Finding(Level.WARNING, Rule.NOT_LIVE, manifest.folder, message)
 
 
 def _of_fragment(version: ComponentVersion, schemas: Schemas) -> Iterator[Finding]:

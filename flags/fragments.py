@@ -78,6 +78,8 @@ class FragmentSchema:
             operation = parse(f"query {manifest.fragment_name}{f'({declared})' if declared else ''} {body}")
         except GraphQLError as error:
             raise InvalidComponent(f"{MANIFEST}: variables: {error.message}") from error
+        if len(operation.definitions) > 1:
+            raise InvalidComponent(f"{MANIFEST}: variables: a type is not one type alone")
         return DocumentNode(definitions=(*operation.definitions, fragment))
 
     def _places(self) -> str:

@@ -170,10 +170,15 @@ def test_a_component_goes_from_new_to_live(shop: Path) -> None:
     write(shop / "flags", gifts["flags"], "gift-list.json")
     code, lines, _ = _check()
     assert code == 1
-    assert lines[-1] == (
-        "error NOT_LIVE gift-list.v2: it is draft in its manifest and component.gift-list gives it; "
-        "take it out of the flag or make it live"
-    )
+    assert lines[-2:] == [
+        "error NOT_LIVE gift-list.v2: its status is draft and component.gift-list gives it; take it out of the flag or "
+        "make it live",
+        "warning NOT_LIVE gift-list.v1: its status is draft and clients that cannot render v2 fall back to it; take it "
+        "out of component.gift-list",
+    ]
+    manifest = shop / "components" / "gift-list.v2" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("draft", "live"))
+    assert _check()[0] == 0
 
 
 @pytest.mark.parametrize("arguments", [("new", "hero"), ("new", "Hero"), ("version", "nothing")])

@@ -136,6 +136,19 @@ def test_each_disagreement_is_found(shop: Shop, change: Change, findings: list[t
     assert found(shop.report()) == findings
 
 
+def test_a_draft_that_old_clients_fall_back_to_is_told(shop: Shop) -> None:
+    shop.hero("v2")
+    shop.has("hero.v1", status="retired")
+    (finding,) = shop.report().findings
+    assert (finding.level, finding.rule, finding.place) == ("warning", "NOT_LIVE", "hero.v1")
+    assert (
+        finding.message
+        == "its status is retired and clients that cannot render v2 fall back to it; take it out of hero"
+    )
+    shop.says(hero=component("hero", variants={"v2": "v2"}, defaultVariant="v2"))
+    assert found(shop.report()) == []
+
+
 def test_what_the_working_schema_breaks_is_told_by_component_and_version(shop: Shop) -> None:
     shop.has("hero.v2", fragment=SIZE)
     working = SCHEMA.replace("name: String! size: String", "name: String")

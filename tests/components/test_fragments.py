@@ -61,6 +61,11 @@ def test_a_fragment_that_fits_has_no_problems(tmp_path: Path, fragment: str, var
             {"id": "Number!"},
             "manifest.json: variables: Unknown type 'Number'",
         ),
+        (
+            "fragment {} on Query { product(id: $id) { id } }",
+            {"id": "ID! = 1) { __typename } query Other($a: ID"},
+            "manifest.json: variables: a type is not one type alone",
+        ),
         ("fragment {} on Query { product(id: $id) { id } }", {"id": "[ID"}, "manifest.json: variables: Syntax Error: "),
         (
             "fragment hero_v2 on Product { id }",

@@ -1,5 +1,6 @@
 """The shipped storefront: its components are those of a shop for five personas, and all of them hold."""
 
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,3 +72,11 @@ def test_a_field_that_goes_is_missed_by_each_version_that_wants_it() -> None:
     report = _report(COMMITTED.replace(before, ""))
     assert {each.place for each in report.findings if each.rule is Rule.BROKEN} == wanting
     assert len(wanting) == 7
+
+
+def test_all_of_it_is_in_the_package() -> None:
+    """The folder of a version is no package, so its files are named by patterns of the one above."""
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    packed = {path for pattern in data["storefront.components"] for path in SHIPPED_DIRECTORY.glob(pattern)}
+    assert packed == {path for path in SHIPPED_DIRECTORY.rglob("*") if path.is_file()}
+    assert len(packed) >= 2 * len(REGISTRY.versions)

@@ -3,6 +3,7 @@
 GET, POST /graphql     GraphQL over HTTP            gateway/endpoint.py
 POST      /events      what pages saw happen        gateway/tags.py
 GET, POST /events/ga4/ the same from GA4 tags       gateway/collector.py
+GET, POST /ofrep/v1/   flags and notices of change  gateway/ofrep.py
 GET       /preview     a preview begins or ends     gateway/previews.py
 GET       /graphiql/   a browser's GraphQL client   gateway/graphiql.py
 GET       /live /ready /metrics                     gateway/health.py
@@ -18,6 +19,7 @@ from gateway.assembly import Assembly
 from gateway.collector import HITS, MEASUREMENTS
 from gateway.graphiql import graphiql_routes
 from gateway.health import health_routes
+from gateway.ofrep import ofrep_routes
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry, TraceMiddleware, build_telemetry
 from gateway.visitor import SetVisitorCookie
@@ -28,6 +30,7 @@ _ALLOWED_HEADERS = (
     "Authorization",
     "Content-Type",
     "Preview-Token",
+    "If-None-Match",
     "Traceparent",
     "Tracestate",
     "Apollo-Require-Preflight",
@@ -48,6 +51,7 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
             Route("/preview", assembly.preview),
             Route(HITS, assembly.hits, methods=["GET", "POST"]),
             Route(MEASUREMENTS, assembly.measurements, methods=["POST"]),
+            *ofrep_routes(lambda: assembly.opened.ofrep),
             *graphiql_routes(),
             *health_routes(assembly.readiness, telemetry.registry),
         ],
@@ -59,7 +63,7 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
                 allow_credentials=True,
                 allow_methods=["GET", "POST"],
                 allow_headers=_ALLOWED_HEADERS,
-                expose_headers=["Traceresponse", "Server-Timing"],
+                expose_headers=["ETag", "Traceresponse", "Server-Timing"],
                 max_age=600,
             ),
             Middleware(SetVisitorCookie),

@@ -1,6 +1,6 @@
 """Builds every long-lived part once, in order, and closes them in reverse."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +17,7 @@ from flags.components import Components
 from flags.exposures import Exposures
 from flags.live import DEMO_DIRECTORY, Flags
 from flags.metrics import FlagMetrics
-from flags.personalized import PersonalizedFlags
+from flags.personalized import FlagAnswers, PersonalizedFlags
 from flags.preview import PreviewTokens
 from flags.sticky_sqlite import SqliteStickyDecisions
 from gateway.collector import Ga4Collector
@@ -28,6 +28,9 @@ from gateway.execution.engine import Engine
 from gateway.execution.tracing import instrument
 from gateway.health import Readiness
 from gateway.keys import derived, keys_of
+from gateway.ofrep import Ofrep
+from gateway.ofrep_events import Notices, Subscribe
+from gateway.ofrep_wire import state_of
 from gateway.previews import Previews
 from gateway.settings import Settings
 from gateway.shop import open_source
@@ -60,6 +63,7 @@ class Doors:
     collector: Ga4Collector
     previews: Previews
     visits: Visits
+    ofrep: Ofrep
 
 
 class Assembly:
@@ -162,7 +166,8 @@ class Assembly:
             tracer=tracer,
         )
         events = EventIntake(personalization.outcomes, viewers.viewer, self._event_rate())
-        return Doors(await self._endpoint(visits), events, Ga4Collector(events, registry), previews, visits)
+        ofrep = self._ofrep(stack, visits, personalized, [flags.subscribe])
+        return Doors(await self._endpoint(visits), events, Ga4Collector(events, registry), previews, visits, ofrep)
 
     def _personalized(
         self, stack: AsyncExitStack, personalization: Personalization, metrics: FlagMetrics, key: bytes
@@ -174,6 +179,29 @@ class Assembly:
         decisions = personalization.decisions
         exposures = Exposures(personalization.exposure_journal, clock, self._telemetry.registry, key=key)
         return PersonalizedFlags(BanditLayer(decisions, sticky), exposures, metrics, lambda: decisions.policy_version)
+
+    def _ofrep(
+        self, stack: AsyncExitStack, visits: Visits, answers: FlagAnswers, changes: Sequence[Subscribe]
+    ) -> Ofrep:
+        """The way in for flag clients; `changes` are what can make `answers` give something else."""
+        settings, registry = self._settings, self._telemetry.registry
+        notices = Notices(
+            lambda: state_of(visits.flags.snapshot.version, answers.policy_version),
+            registry,
+            most_streams=settings.ofrep_streams,
+        )
+        for change in changes:
+            notices.follow(change)
+        stack.callback(notices.close)
+        self.readiness.on_drain(notices.close)
+        return Ofrep(
+            visits=visits,
+            answers=answers,
+            notices=notices,
+            settings=settings,
+            tracer=self._telemetry.tracer,
+            registry=registry,
+        )
 
     def _event_rate(self) -> EventRate:
         settings = self._settings

@@ -151,6 +151,13 @@ class RateLimited(RequestError):
         super().__init__(message, headers={"Retry-After": str(ceil(retry_after))})
 
 
+class TooManyStreams(RequestError):
+    """As many streams of notices are open as may be; the client may poll instead."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"Retry-After": "5"})
+
+
 class RequestTimeout(RequestError):
     """The request took longer than `request_timeout_ms`; its work was cancelled."""
 
@@ -229,6 +236,7 @@ ERROR_KINDS: Mapping[type[PersonaError], ErrorKind] = MappingProxyType(
         InvalidToken: ErrorKind("INVALID_TOKEN", 401),
         TokenKeysUnavailable: ErrorKind("TOKEN_KEYS_UNAVAILABLE", 503),
         RateLimited: ErrorKind("RATE_LIMITED", 429),
+        TooManyStreams: ErrorKind("OVERLOADED", 503),
         RequestTimeout: ErrorKind("REQUEST_TIMEOUT", 504),
         GraphQLSyntaxError: ErrorKind("GRAPHQL_PARSE_FAILED", 400, well_formed=True),
         GraphQLValidationFailed: ErrorKind("GRAPHQL_VALIDATION_FAILED", 400, well_formed=True),

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -26,14 +26,21 @@ class Readiness:
     def __init__(self, parts: Iterable[str] = ()) -> None:
         self._waiting = dict.fromkeys(parts)
         self._draining = False
+        self._on_drain: list[Callable[[], None]] = []
 
     def done(self, part: str) -> None:
         """The part is ready; unknown parts and repetitions are fine."""
         self._waiting.pop(part, None)
 
+    def on_drain(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called when the draining begins: for what would hold it up, such as endless answers."""
+        self._on_drain.append(callback)
+
     def drain(self) -> None:
         """Not ready any more, for good."""
         self._draining = True
+        while self._on_drain:
+            self._on_drain.pop()()
 
     @property
     def waiting(self) -> tuple[str, ...]:

@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     components_dir: Path | None = Field(
         None, description="Folder of component versions; unset, those of the demo shop."
     )
+    ofrep_streams: int = Field(1000, ge=0, description="Most streams of flag notices open at a time, in each process.")
 
     sticky_decisions_s: float = Field(
         1800.0, gt=0, description="How long a session keeps the variants that decisions gave it."

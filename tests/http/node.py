@@ -1,4 +1,5 @@
 """Programs in Node that tests speak with: graphql-http's audits, Apollo Client, GraphQL Code Generator, a GA4 tag."""
+"""Clients in Node that tests speak with: the audits of graphql-http, Apollo Client, code generator, OpenFeature."""
 
 import json
 import os
@@ -28,6 +29,9 @@ def run_apollo(url: str, plain: str, deferred: str) -> dict[str, Any]:
 def run_tag(server: str, decision_id: str, exposure_id: str) -> dict[str, Any]:
     """What a tag of a shop gets from a collector: `statuses` by what it sent, and `limited` when it sent too much."""
     return _report("tag.mjs", server, decision_id, exposure_id)
+def run_ofrep(url: str, token: str, fresh: Path, file: Path) -> dict[str, Any]:
+    """What OpenFeature's web SDK sees of flags, before and after `fresh` takes the place of the definitions `file`."""
+    return _report("--experimental-eventsource", "ofrep.mjs", url, token, str(fresh), str(file))
 
 
 def generate_types(schema: Path, out: Path) -> str:
@@ -41,13 +45,13 @@ def generate_types(schema: Path, out: Path) -> str:
     return out.read_text()
 
 
-def _report(script: str, *arguments: str) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(_run(["node", script, *arguments], dict(os.environ), may_fail=True))
+def _report(*arguments: str) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(_run(["node", *arguments], dict(os.environ), may_fail=True))
     return report
 
 
 def _run(command: list[str], environment: dict[str, str], *, may_fail: bool = False) -> str:
-    assert shutil.which(command[0]), f"these tests need {command[0]}: install Node 20 or newer"
+    assert shutil.which(command[0]), f"these tests need {command[0]}: install Node 20.18 or newer"
     assert (FOLDER / "node_modules").is_dir(), (
         "run `npm install --no-package-lock` in tests/node first, as `make test` does"
     )

@@ -52,6 +52,16 @@ async def test_a_draining_process_is_not_ready_any_more(asked: httpx.AsyncClient
     assert (await asked.get("/live")).status_code == 200
 
 
+def test_what_would_hold_up_the_draining_is_called_once_when_it_begins(readiness: Readiness) -> None:
+    called: list[str] = []
+    readiness.on_drain(lambda: called.append("streams"))
+    readiness.on_drain(lambda: called.append("more"))
+    assert called == []
+    readiness.drain()
+    readiness.drain()
+    assert sorted(called) == ["more", "streams"]
+
+
 async def test_metrics_are_prometheus_text(asked: httpx.AsyncClient) -> None:
     shown = await asked.get("/metrics")
     assert shown.headers["content-type"].startswith("text/plain")

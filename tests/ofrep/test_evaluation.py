@@ -2,19 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from flags.evaluation import Decider, Evaluation
 from flags.personalized import Answer
 from gateway.ofrep_wire import reason, told
+from gateway.settings import Settings
+from gateway.telemetry import build_telemetry
 from personalization.clock import SystemClock
 from personalization.events import Decision, DecisionContext, DecisionMode
-from tests.gateway.client import GatewayClient
+from tests.gateway.client import GatewayClient, running
 from tests.ofrep.asking import BULK, FLAGS, SINGLE, every, one, variant
 from tests.ofrep.conftest import Open
 
@@ -170,6 +174,27 @@ async def test_pages_of_other_origins_can_ask(open_gateway: Open) -> None:
         assert (await gateway.http.options(BULK, headers=asks)).status_code == 200
         answer = await gateway.http.post(BULK, json={}, headers={"Origin": "https://shop.example"})
     assert "ETag" in answer.headers["access-control-expose-headers"]
+
+
+async def test_what_is_asked_is_traced_without_the_subject(data_dir: Path, flags_dir: Path) -> None:
+    settings = Settings(data_dir=data_dir, flags_dir=flags_dir)
+    exporter = InMemorySpanExporter()
+    tracer = build_telemetry(settings, exporter=exporter).tracer
+    async with running(settings, tracer) as gateway:
+        token = gateway.token("7")
+        await one(gateway, "by-key", {"targetingKey": "7", "note": "jane-4711"}, token)
+        await every(gateway, {"appVersion": 0}, token)
+        await one(gateway, "jane-4711", {}, token)
+    spans = {span.name: dict(span.attributes or {}) for span in exporter.get_finished_spans()}
+    assert spans["ofrep flags"] == {"gateway.flags": len(FLAGS), "gateway.flags.failed": 1}
+    kept = [dict(span.attributes or {}) for span in exporter.get_finished_spans() if span.name == "ofrep flag"]
+    assert kept[0] == {
+        "feature_flag.key": "by-key",
+        "feature_flag.result.reason": "targeting_match",
+        "feature_flag.result.variant": "v2",
+        "gateway.decided_by": "RULE",
+    }
+    assert "jane-4711" not in "".join(span.to_json() for span in exporter.get_finished_spans())
 
 
 async def test_free_attributes_reach_rules(gateway: GatewayClient) -> None:

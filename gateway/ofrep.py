@@ -23,6 +23,7 @@ from starlette.routing import Route
 from flags.errors import UnknownFlag
 from flags.layers import Answer, Ask
 from flags.personalized import FlagAnswers
+from flags.provider import DEFINITIONS
 from flags.subject import Subject
 from gateway.errors import BadRequest, RequestIncomplete, UnsupportedMediaType
 from gateway.exchange import too_late
@@ -141,7 +142,7 @@ class Ofrep:
         span.set_attribute("feature_flag.result.reason", reason(answer).lower())
         span.set_attribute("feature_flag.result.variant", evaluation.variant or "")
         span.set_attribute("gateway.decided_by", evaluation.decided_by.value)
-        body = orjson.dumps(told(answer, asked.note))
+        body = orjson.dumps(told(answer, {DEFINITIONS: asked.definitions, **asked.note}))
         return (_json(400, body), EVALUATION_FAILED) if failed(answer) else (_json(200, body), OK)
 
     async def _flags(self, request: Request, span: Span) -> tuple[Response, str]:
@@ -151,10 +152,11 @@ class Ofrep:
         asked = await self._ask(request, None)
         span.set_attribute("gateway.flags", len(asked.answers))
         span.set_attribute("gateway.flags.failed", sum(map(failed, asked.answers)))
-        body = bulk(asked.answers, asked.definitions, asked.policy, asked.note, INACTIVITY_S)
-        etag = etag_of(asked.subject, asked.definitions, asked.policy, body)
+        flags = [told(answer, asked.note) for answer in asked.answers]
+        etag = etag_of(asked.subject, asked.definitions, asked.policy, flags)
         if matches(request.headers.get("if-none-match"), etag):
             return Response(status_code=304, headers={**_HEADERS, "ETag": etag}), NOT_MODIFIED
+        body = bulk(flags, asked.definitions, asked.policy, asked.note, INACTIVITY_S)
         return _json(200, body, {"ETag": etag}), OK
 
     async def _events(self, request: Request) -> tuple[Response, str]:

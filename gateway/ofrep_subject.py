@@ -1,6 +1,5 @@
 """From the `context` of an OFREP request to the subject that flags are asked for; all of it is checked."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from resolvers.viewer import Viewer
 
 MOST_ATTRIBUTES = 64
 LONGEST_TEXT = 256
-LARGEST_INTEGER = 2**53 - 1
+LARGEST_NUMBER = 2**53 - 1
 CUSTOMER = "customer:"
 VISITOR = "visitor:"
 
@@ -190,9 +189,7 @@ def _free(name: str, value: object) -> Attribute:
             return value
         case str() if len(value) <= LONGEST_TEXT:
             return value
-        case int() if abs(value) <= LARGEST_INTEGER:
-            return value
-        case float() if math.isfinite(value):
+        case int() | float() if abs(value) <= LARGEST_NUMBER:
             return value
     raise InvalidArgument(
         f"`context.{name}` must be true, false, a number within 2^53 or a text of at most {LONGEST_TEXT} characters"

@@ -11,12 +11,14 @@ import orjson
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 
+from flags.bandit_layer import STICKY
 from flags.evaluation import Decider
 from flags.layers import Answer
 from flags.provider import DECIDED_BY, DEFINITIONS
 from flags.subject import Subject
 
 POLICY = "policy"
+EXPOSURE = "exposureId"
 EVENTS_PATH = "/ofrep/v1/events"
 FALLBACK: Mapping[str, object] = MappingProxyType({"mode": "FALLBACK"})
 
@@ -72,7 +74,7 @@ def reason(answer: Answer) -> str:
 
 
 def bulk(
-    answers: Sequence[Answer], definitions: str, policy: str, note: Mapping[str, object], inactivity_s: int
+    flags: Sequence[Mapping[str, object]], definitions: str, policy: str, note: Mapping[str, object], inactivity_s: int
 ) -> bytes:
     """The body of a bulk answer, with the stream on which its changes are told.
 
@@ -82,7 +84,7 @@ def bulk(
     address = f"{EVENTS_PATH}?since={state_of(definitions, policy)}"
     return orjson.dumps(
         {
-            "flags": [told(answer, note) for answer in answers],
+            "flags": flags,
             "eventStreams": [{"type": "sse", "endpoint": {"requestUri": address}, "inactivityDelaySec": inactivity_s}],
             "metadata": {DEFINITIONS: definitions, POLICY: policy, **note},
         }
@@ -94,16 +96,20 @@ def state_of(definitions: str, policy: str) -> str:
     return _digest(definitions, policy)
 
 
-def etag_of(subject: Subject, definitions: str, policy: str, body: bytes) -> str:
-    """The entity tag of a body: of whom it is for, what it stands on, and all that it says."""
+def etag_of(subject: Subject, definitions: str, policy: str, flags: Sequence[Mapping[str, object]]) -> str:
+    """The entity tag of a bulk answer: whom it is for, what it stands on, and what it says of each flag.
+
+    It is a weak one, as it leaves out the ids of exposures: they change every half hour, and old ones stay good.
+    """
     attributes = sorted(subject.attributes.items())
-    return f'"{_digest(subject.targeting_key, attributes, definitions, policy, body.decode())}"'
+    lasting = [{**flag, "metadata": _without_exposure(flag["metadata"])} for flag in flags]
+    return f'W/"{_digest(subject.targeting_key, attributes, definitions, policy, lasting)}"'
 
 
 def matches(if_none_match: str | None, etag: str) -> bool:
     """Whether an `If-None-Match` names the tag; with or without quotes, for there are clients that take them off."""
     named = (each.strip().removeprefix("W/").strip('"') for each in (if_none_match or "").split(","))
-    return etag.strip('"') in named
+    return etag.removeprefix("W/").strip('"') in named
 
 
 def _metadata(answer: Answer) -> dict[str, object]:
@@ -111,13 +117,17 @@ def _metadata(answer: Answer) -> dict[str, object]:
     known: dict[str, object | None] = {
         **evaluation.metadata,
         DECIDED_BY: evaluation.decided_by.value,
-        DEFINITIONS: evaluation.definitions,
-        "why": answer.why,
-        "exposureId": answer.exposure_id,
+        # That a decision is kept is no news to clients that keep it, and would make the second answer another one.
+        "why": None if answer.why == STICKY else answer.why,
+        EXPOSURE: answer.exposure_id,
     }
     if decision is not None:
         known |= {"decisionId": decision.id, "probability": decision.probability, POLICY: decision.policy}
     return {name: value for name, value in known.items() if value is not None}
+
+
+def _without_exposure(metadata: object) -> object:
+    return {**metadata, EXPOSURE: None} if isinstance(metadata, dict) else metadata
 
 
 def _error_code(code: ErrorCode) -> str:

@@ -1,6 +1,7 @@
 """304 is answered to whoever has these very answers, and to nobody else."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from tests.ofrep.conftest import Open
 
 WORDS = st.text(max_size=5)
 ATTRIBUTES = st.dictionaries(WORDS, WORDS | st.booleans() | st.integers(-9, 9), max_size=3)
-STATES = st.tuples(st.none() | WORDS, ATTRIBUTES, WORDS, WORDS, st.binary(max_size=3).map(lambda b: b.hex().encode()))
+FLAGS_TOLD = st.lists(st.fixed_dictionaries({"key": WORDS, "metadata": st.dictionaries(WORDS, WORDS, max_size=2)}))
+STATES = st.tuples(st.none() | WORDS, ATTRIBUTES, WORDS, WORDS, FLAGS_TOLD)
 
 
 async def test_the_same_viewer_has_it_already(gateway: GatewayClient) -> None:
@@ -69,7 +71,7 @@ async def test_other_definitions_are_another_answer(open_gateway: Open) -> None:
 @pytest.mark.parametrize("given", ['"{}"', "{}", 'W/"{}"', '"other", "{}"', 'W/"other",{}'])
 async def test_conditions_are_lists_of_tags_quoted_or_not(gateway: GatewayClient, given: str) -> None:
     token = gateway.token("7")
-    tag = (await every(gateway, token=token)).headers["etag"].strip('"')
+    tag = (await every(gateway, token=token)).headers["etag"].removeprefix("W/").strip('"')
     assert (await every(gateway, token=token, etag=given.format(tag))).status_code == 304
 
 
@@ -99,4 +101,22 @@ def test_a_state_is_of_both_its_parts(definitions: str, policy: str, other: str,
 def test_a_tag_needs_no_order_of_attributes() -> None:
     subject = Subject("customer:7", {"persona": "BUILDER", "device": "PHONE"})
     turned = replace(subject, attributes=dict(reversed(tuple(subject.attributes.items()))))
-    assert etag_of(subject, "d", "p", b"{}") == etag_of(turned, "d", "p", b"{}")
+    assert etag_of(subject, "d", "p", []) == etag_of(turned, "d", "p", [])
+
+
+def test_a_tag_does_not_change_with_the_hour() -> None:
+    flags = [[{"key": "hero", "metadata": {"exposureId": each}}] for each in ("e-1", "e-2")]
+    tags = {etag_of(Subject("customer:7"), "d", "p", each) for each in flags}
+    assert len(tags) == 1
+
+
+async def test_a_decision_that_is_kept_is_the_same_answer(open_gateway: Open, flags_dir: Path) -> None:
+    write(flags_dir, {"hero": flag(metadata={"personalized": True, "holdback": 0})})
+    async with open_gateway() as gateway:
+        await every(gateway)  # the cookie that the decision sticks to
+        first = await every(gateway)
+        again = await every(gateway, etag=first.headers["etag"])
+    (hero,) = first.json()["flags"]
+    assert (hero["reason"], hero["metadata"]["decidedBy"]) == ("SPLIT", "BANDIT")
+    assert hero["metadata"].keys() >= {"decisionId", "probability", "policy", "exposureId"}
+    assert again.status_code == 304

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from openfeature.flag_evaluation import Reason
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from flags.evaluation import Decider, Evaluation
-from flags.personalized import Answer
+from flags.layers import Answer
+from flags.preview import Preview, PreviewTokens
+from gateway.keys import derived, keys_of
 from gateway.ofrep_wire import reason, told
 from gateway.settings import Settings
 from gateway.telemetry import build_telemetry
@@ -31,7 +35,7 @@ async def test_one_flag_is_answered_with_who_decided(gateway: GatewayClient) -> 
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
     body = answer.json()
-    definitions = body["metadata"].pop("definitions")
+    definitions, exposure = body["metadata"].pop("definitions"), body["metadata"].pop("exposureId")
     assert body == {
         "key": "by-season",
         "reason": "TARGETING_MATCH",
@@ -40,6 +44,7 @@ async def test_one_flag_is_answered_with_who_decided(gateway: GatewayClient) -> 
         "metadata": {"decidedBy": "RULE"},
     }
     assert len(definitions) == 64
+    assert exposure in [event["id"] for event in await gateway.events("exposures")]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +83,7 @@ async def test_a_rule_that_fails_is_a_failure_of_its_flag_alone(gateway: Gateway
     bulk = await every(gateway, context)
     assert bulk.status_code == 200
     by_key = {each["key"]: each for each in bulk.json()["flags"]}
+    del failure["metadata"]["definitions"]  # a bulk answer has it once
     assert by_key["breaks"] == failure
     assert [key for key, each in by_key.items() if "errorCode" in each] == ["breaks"]
 
@@ -88,14 +94,16 @@ async def test_all_flags_are_answered_alike_and_say_where_changes_are_told(gatew
     bulk = (await every(gateway, context)).json()
     assert [each["key"] for each in bulk["flags"]] == list(FLAGS)
     for each in bulk["flags"]:
-        assert (await one(gateway, each["key"], context)).json() == each
+        single = (await one(gateway, each["key"], context)).json()
+        assert single["metadata"].pop("definitions") == bulk["metadata"]["definitions"]
+        assert single == each
     (stream,) = bulk["eventStreams"]
     assert stream["type"] == "sse"
     assert stream["inactivityDelaySec"] == 120
     path, _, since = stream["endpoint"]["requestUri"].partition("?since=")
     assert path == "/ofrep/v1/events"
     assert len(since) == 32
-    assert bulk["metadata"] == {"definitions": bulk["flags"][0]["metadata"]["definitions"], "policy": "none"}
+    assert bulk["metadata"].keys() == {"definitions", "policy"}
 
 
 @pytest.mark.parametrize("path", [BULK, f"{SINGLE}banner"])
@@ -119,6 +127,7 @@ async def test_all_flags_are_answered_alike_and_say_where_changes_are_told(gatew
         (b'{"context": {"$flagd": 1}}', JSON, 400, "INVALID_CONTEXT", "BAD_USER_INPUT"),
         (b'{"context": {"note": "' + b"x" * 257 + b'"}}', JSON, 400, "INVALID_CONTEXT", "BAD_USER_INPUT"),
         (b'{"context": {"number": 9007199254740993}}', JSON, 400, "INVALID_CONTEXT", "BAD_USER_INPUT"),
+        (b'{"context": {"number": 1e300}}', JSON, 400, "INVALID_CONTEXT", "BAD_USER_INPUT"),
         (orjson.dumps({"context": {f"a{n}": n for n in range(65)}}), JSON, 400, "INVALID_CONTEXT", "BAD_USER_INPUT"),
         (b'{"context": {"segment": "collectors"}}', JSON, 403, "INVALID_CONTEXT", "FORBIDDEN_CONTEXT"),
         (b'{"pad": "' + b"x" * 262_144 + b'"}', JSON, 413, "GENERAL", "PAYLOAD_TOO_LARGE"),
@@ -238,16 +247,16 @@ def test_a_decision_is_told_with_what_outcomes_refer_to() -> None:
         mode=DecisionMode.ONLINE,
         reason="sampled",
     )
-    answer = an_answer(Decider.BANDIT, Reason.SPLIT, decision=decision, exposure_id="e-1", why="STICKY")
+    answer = an_answer(Decider.BANDIT, Reason.SPLIT, decision=decision, exposure_id="e-1", why="DOWNGRADED")
     assert told(answer, {})["metadata"] == {
         "decidedBy": "BANDIT",
-        "definitions": "d" * 64,
         "decisionId": "d-1",
         "exposureId": "e-1",
         "probability": 0.75,
         "policy": "uniform@1",
-        "why": "STICKY",
+        "why": "DOWNGRADED",
     }
+    assert told(replace(answer, why="STICKY"), {}) == told(replace(answer, why=None), {})
 
 
 @pytest.mark.parametrize("code", list(ErrorCode))
@@ -257,3 +266,17 @@ def test_failures_keep_to_the_codes_of_the_protocol(code: ErrorCode) -> None:
     shown = told(Answer(failure), {})["errorCode"]
     assert shown in allowed
     assert shown in (code.value, "GENERAL")
+
+
+async def test_a_preview_forces_variants_and_nothing_is_recorded_of_it(gateway: GatewayClient) -> None:
+    key = derived(keys_of(gateway.settings).cookie, "preview")
+    until = SystemClock().now() + timedelta(hours=1)
+    gateway.http.headers["Preview-Token"] = PreviewTokens(key).mint(Preview("anna", {"banner": "v2"}, until))
+    metadata = {each["key"]: each["metadata"] for each in (await every(gateway)).json()["flags"]}
+    banner = (await one(gateway, "banner")).json()
+    assert (banner["variant"], banner["reason"]) == ("v2", "TARGETING_MATCH")
+    assert (metadata["banner"]["decidedBy"], metadata["banner"]["why"]) == ("OVERRIDE", "PREVIEW")
+    assert not any("exposureId" in each for each in metadata.values())
+    gateway.http.headers["Preview-Token"] = "forged"
+    refused = await one(gateway, "banner")
+    assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_PREVIEW")

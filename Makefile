@@ -52,6 +52,7 @@ bench: $(VENV)/.dev ## Measure; prints ratios
 	$(BIN)/python -m bench.decisions
 	$(BIN)/python -m bench.exposures
 	$(BIN)/python -m bench.hub
+	$(BIN)/python -m bench.notices
 
 schema: $(VENV)/.run ## Print schema.graphql from the code
 	$(BIN)/gateway schema --write

@@ -50,9 +50,8 @@ async def serving(flags: Flags, registry: CollectorRegistry) -> AsyncIterator[in
     # Named, because the loop turns Nagle's algorithm off only for sockets that say they are TCP.
     with socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen()
         task = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            await asyncio.sleep(0.01)
         yield listener.getsockname()[1]
         notices.close()
         server.should_exit = True

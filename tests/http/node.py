@@ -1,5 +1,4 @@
-"""Programs in Node that tests speak with: graphql-http's audits, Apollo Client, GraphQL Code Generator, a GA4 tag."""
-"""Clients in Node that tests speak with: the audits of graphql-http, Apollo Client, code generator, OpenFeature."""
+"""Programs in Node that tests speak with: graphql-http's audits, Apollo Client, code generator, GA4 tag, OpenFeature."""
 
 import json
 import os
@@ -29,6 +28,8 @@ def run_apollo(url: str, plain: str, deferred: str) -> dict[str, Any]:
 def run_tag(server: str, decision_id: str, exposure_id: str) -> dict[str, Any]:
     """What a tag of a shop gets from a collector: `statuses` by what it sent, and `limited` when it sent too much."""
     return _report("tag.mjs", server, decision_id, exposure_id)
+
+
 def run_ofrep(url: str, token: str, fresh: Path, file: Path) -> dict[str, Any]:
     """What OpenFeature's web SDK sees of flags, before and after `fresh` takes the place of the definitions `file`."""
     return _report("--experimental-eventsource", "ofrep.mjs", url, token, str(fresh), str(file))

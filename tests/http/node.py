@@ -1,4 +1,4 @@
-"""Programs in Node that tests speak with: graphql-http's audits, Apollo Client, code generator, GA4 tag, OpenFeature."""
+"""Programs in Node that tests speak with: graphql-http's audits, Apollo, a code generator, a GA4 tag, OpenFeature."""
 
 import json
 import os

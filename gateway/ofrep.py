@@ -42,8 +42,8 @@ OK = "OK"
 NOT_MODIFIED = "NOT_MODIFIED"
 EVALUATION_FAILED = "EVALUATION_FAILED"
 INACTIVITY_S = 120
-CATCH_UP_S = 0.6
-"""Longest a process waits for a state that another has told of: twice the time between looks at the definitions."""
+CATCH_UP_S = 1.0
+"""Longest a process waits for a state that another has told of: by then a saved file is in use everywhere."""
 
 _STATE = re.compile(r"[0-9a-f]{32}")
 _HEADERS: Mapping[str, str] = MappingProxyType(

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from flags.subject import Subject
 from gateway.ofrep_wire import etag_of, matches, state_of
-from tests.flags.writing import flag, write
+from tests.flags.writing import flag, read, write
 from tests.gateway.client import GatewayClient
-from tests.ofrep.asking import FLAGS, every
+from tests.ofrep.asking import BULK, FLAGS, every
 from tests.ofrep.conftest import Open
 
 WORDS = st.text(max_size=5)
@@ -120,3 +120,15 @@ async def test_a_decision_that_is_kept_is_the_same_answer(open_gateway: Open, fl
     assert (hero["reason"], hero["metadata"]["decidedBy"]) == ("SPLIT", "BANDIT")
     assert hero["metadata"].keys() >= {"decisionId", "probability", "policy", "exposureId"}
     assert again.status_code == 304
+
+
+async def test_a_state_that_another_process_told_of_is_what_the_answer_stands_on(open_gateway: Open) -> None:
+    async with open_gateway() as gateway:
+        policy = (await every(gateway)).json()["metadata"]["policy"]
+        flags_dir = gateway.settings.flags_dir
+        assert flags_dir is not None
+        write(flags_dir, {**FLAGS, "another": flag()})
+        coming = state_of(read(flags_dir).version, policy)
+        answer = await gateway.http.post(BULK, params={"flagConfigEtag": coming}, json={})
+    assert "another" in [each["key"] for each in answer.json()["flags"]]
+    assert answer.json()["eventStreams"][0]["endpoint"]["requestUri"].endswith(coming)

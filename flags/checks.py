@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import orjson
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError, best_match
@@ -15,6 +16,7 @@ from flags.errors import InvalidDefinition
 from flags.fractions import HASH_VERSION, split_of
 from flags.logic import is_literal, operation
 from flags.personalized_checks import check_personalized
+from flags.prerequisites import parse_requirements
 from flags.targeting import compile_targeting, operators
 from flags.versions import is_version
 from flags.vocabulary import Vocabulary
@@ -30,10 +32,30 @@ _COMPARISONS = frozenset({"==", "===", "!=", "!=="})
 _SHOWN = 80
 
 
+def _schema(part: str) -> dict[str, Any]:
+    schema = orjson.loads(Path(__file__).with_name("flagd.schema.json").read_bytes())
+    return {**schema, "$ref": f"#/definitions/{part}"}
+
+
 @lru_cache(maxsize=2)
 def _validator(part: str) -> Draft7Validator:
-    schema = orjson.loads(Path(__file__).with_name("flagd.schema.json").read_bytes())
-    return Draft7Validator({**schema, "$ref": f"#/definitions/{part}"})
+    return Draft7Validator(_schema(part))
+
+
+@lru_cache(maxsize=2)
+def _fast_validator(part: str) -> jsonschema_rs.Draft7Validator:
+    return jsonschema_rs.Draft7Validator(_schema(part))
+
+
+def _is_surely_valid(part: str, content: object) -> bool:
+    """The verdict of the fast validator, some hundred times as fast; it has a say only on what it finds good.
+
+    What a message says of the others is the slow one's, which names the deepest fault.
+    """
+    try:
+        return _fast_validator(part).is_valid(content)
+    except ValueError:  # what it cannot take in: too deep, or a number that it has no type for
+        return False
 
 
 def check_file(content: object) -> None:
@@ -61,6 +83,7 @@ def check_flag(
     _check_variants(content["variants"], content.get("defaultVariant"))
     _check_component(content["variants"], metadata)
     check_personalized(content["variants"], content.get("defaultVariant"), metadata)
+    parse_requirements(metadata.get("requires", ""))
     if targeting:
         _check_answers(targeting, content["variants"])
         _check_operations(key, targeting, metadata, vocabulary)
@@ -91,6 +114,8 @@ def shown(value: object) -> str:
 
 
 def _check_schema(part: str, content: object) -> None:
+    if _is_surely_valid(part, content):
+        return
     try:
         error = best_match(_validator(part).iter_errors(content))
     except RecursionError as too_deep:

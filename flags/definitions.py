@@ -13,6 +13,7 @@ from flags.checks import check_file, check_flag, check_shape, shown
 from flags.definition import FlagDefinition, FlagType
 from flags.errors import DefinitionsUnreadable, InvalidDefinition
 from flags.files import Pace, Repeated, definition_files, read_file, refuse_repeated
+from flags.prerequisites import broken_requirements
 from flags.vocabulary import Vocabulary
 
 _FORMAT = b"1"
@@ -102,6 +103,9 @@ class _Reading:
         """What was read, with the last good form of what was refused."""
         refused = {refusal.flag for refusal in self._refused}
         self._keep(flag for flag in self._previous.values() if flag.key in refused)
+        while broken := broken_requirements(self._flags, {refusal.flag for refusal in self._refused}):
+            for key, reason in broken.items():
+                self._refuse_served(key, reason)
         digest = hashlib.sha256(_FORMAT)
         for flag in self._flags.values():
             digest.update(flag.digest.encode())
@@ -121,6 +125,20 @@ class _Reading:
             if flag.key not in self._flags and (flag.component is None or flag.component not in self._components):
                 self._serve(flag)
                 self._kept.add(flag.key)
+
+    def _refuse_served(self, key: str, reason: str) -> None:
+        """Take out a flag that was good but for what it requires; its last good form takes its place, if it has one."""
+        flag, last = self._flags[key], self._previous.get(key)
+        self._refused.append(Refusal(flag.file, key, reason))
+        if flag.component is not None:
+            del self._components[flag.component]
+        usable = last is not None and last is not flag and key not in self._kept
+        if last is not None and usable and (last.component is None or last.component not in self._components):
+            self._serve(last)
+            self._kept.add(key)
+        else:
+            del self._flags[key]
+            self._kept.discard(key)
 
     def _serve(self, flag: FlagDefinition) -> None:
         self._flags[flag.key] = flag
@@ -221,7 +239,7 @@ def _definition(candidate: _Candidate, content: Mapping[str, Any], digest: str) 
         enabled=content["state"] == "ENABLED",
         variants=MappingProxyType(dict(content["variants"])),
         default_variant=content.get("defaultVariant") or None,
-        targeting=targeting or None,
+        rule=orjson.dumps(targeting).decode() if targeting else None,
         metadata=MappingProxyType({**candidate.set_metadata, **content.get("metadata", {})}),
         digest=digest,
     )

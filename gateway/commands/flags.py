@@ -16,6 +16,7 @@ from flags.errors import FlagsError, InvalidSubject, UnknownFlag
 from flags.evaluation import Evaluation, FlagSet
 from flags.explanation import explain as explain_flag
 from flags.live import DEMO_DIRECTORY
+from flags.prerequisites import needs_of
 from flags.subject import Subject
 from flags.vocabulary import Vocabulary
 from gateway.settings import Settings
@@ -59,8 +60,9 @@ def list_flags(directory: Directory = None) -> None:
 
 @app.command()
 def show(key: Key, directory: Directory = None) -> None:
-    """One flag as it is served, its $refs resolved, as JSON."""
-    flag = next((flag for flag in _read(directory).flags if flag.key == key), None)
+    """One flag as it is served, its $refs resolved and all flags that it requires, as JSON."""
+    definitions = _read(directory)
+    flag = next((flag for flag in definitions.flags if flag.key == key), None)
     if flag is None:
         _fail(UnknownFlag(f"no definition names the flag {key!r}"))
     _print_json(
@@ -71,6 +73,10 @@ def show(key: Key, directory: Directory = None) -> None:
             "type": flag.type,
             "variants": dict(flag.variants),
             "defaultVariant": flag.default_variant,
+            "requires": {
+                required: sorted(variants)
+                for required, variants in needs_of(key, {each.key: each for each in definitions.flags}).items()
+            },
             "targeting": flag.targeting,
             "metadata": dict(flag.metadata),
             "digest": flag.digest,

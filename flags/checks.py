@@ -27,6 +27,7 @@ _KEY = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,98}[a-z0-9])?")
 _VARIANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _COMPONENT_VARIANT = re.compile(r"off|v[1-9][0-9]{0,5}")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+_OVER_LISTS = frozenset({"map", "filter", "reduce", "all", "some", "none"})
 _SAFE_INTEGER = 2**53 - 1
 _COMPARISONS = frozenset({"==", "===", "!=", "!=="})
 _SHOWN = 80
@@ -47,10 +48,10 @@ def _fast_validator(part: str) -> jsonschema_rs.Draft7Validator:
     return jsonschema_rs.Draft7Validator(_schema(part))
 
 
-def _is_surely_valid(part: str, content: object) -> bool:
-    """The verdict of the fast validator, some hundred times as fast; it has a say only on what it finds good.
+def is_surely_valid(part: str, content: object) -> bool:
+    """Whether the fast validator finds nothing wrong; of the rest the other judges, whose messages name the place.
 
-    What a message says of the others is the slow one's, which names the deepest fault.
+    The content must have passed `check_shape`: the fast validator's stack is not Python's.
     """
     try:
         return _fast_validator(part).is_valid(content)
@@ -60,7 +61,7 @@ def _is_surely_valid(part: str, content: object) -> bool:
 
 def check_file(content: object) -> None:
     """Raises `InvalidDefinition` unless this is the frame of a flagd file (its flags are not looked into)."""
-    _check_schema("file", content)
+    check_schema("file", content)
 
 
 def check_flag(
@@ -68,17 +69,16 @@ def check_flag(
 ) -> None:
     """Raises `InvalidDefinition` for the first thing that is wrong with a flag.
 
-    Its `$ref`s are resolved already. `set_metadata` is what its file says of all its flags.
+    Its `$ref`s are resolved and its shape is checked already. `set_metadata` is what its file says of all its flags.
     """
     if not _KEY.fullmatch(key):
         raise InvalidDefinition(
             f"the key {shown(key)} is not made of lower-case letters, digits, '.', '_' and '-' (at most 100)"
         )
     targeting = content.get("targeting")
-    for name, _operands in _operations(targeting):
-        if name not in operators():
-            raise InvalidDefinition(f"the operator {shown(name)} is not known")
-    _check_schema("flag", content)
+    if not is_surely_valid("flag", content):
+        _check_operators(targeting)
+        check_schema("flag", content)
     metadata = {**(set_metadata or {}), **content.get("metadata", {})}
     _check_variants(content["variants"], content.get("defaultVariant"))
     _check_component(content["variants"], metadata)
@@ -113,9 +113,16 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _check_schema(part: str, content: object) -> None:
-    if _is_surely_valid(part, content):
-        return
+def _check_operators(targeting: object) -> None:
+    """Names an unknown operator where the schema would only speak of one thing too many."""
+    known = operators()
+    for name, _operands in _operations(targeting):
+        if name not in known:
+            raise InvalidDefinition(f"the operator {shown(name)} is not known")
+
+
+def check_schema(part: str, content: object) -> None:
+    """Raises `InvalidDefinition` with the place and the fault if this is no `flag` or `file` of the flagd schema."""
     try:
         error = best_match(_validator(part).iter_errors(content))
     except RecursionError as too_deep:
@@ -174,16 +181,16 @@ def _check_operations(
 
 def _operations(logic: object, *, top_only: bool = False) -> Iterator[tuple[str, list[Any]]]:
     """Every operator in a rule with its operands; `top_only` leaves out what goes over the items of a list."""
-    found = operation(logic)
-    if found is None:
-        children = logic if isinstance(logic, list) else []
-    else:
-        name, children = found
-        yield name, children
-        if top_only and name in ("map", "filter", "reduce", "all", "some", "none"):
-            children = children[:1]
-    for child in children:
-        yield from _operations(child, top_only=top_only)
+    waiting = [logic]
+    while waiting:
+        logic = waiting.pop()
+        found = operation(logic)
+        if found is not None:
+            yield found
+            name, children = found
+            waiting += reversed(children[:1] if top_only and name in _OVER_LISTS else children)
+        elif isinstance(logic, list):
+            waiting += reversed(logic)
 
 
 def _answers(logic: object) -> Iterator[object]:

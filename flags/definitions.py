@@ -103,7 +103,7 @@ class _Reading:
         """What was read, with the last good form of what was refused."""
         refused = {refusal.flag for refusal in self._refused}
         self._keep(flag for flag in self._previous.values() if flag.key in refused)
-        while broken := broken_requirements(self._flags, {refusal.flag for refusal in self._refused}):
+        while broken := broken_requirements(self._flags, {refusal.flag for refusal in self._refused if refusal.flag}):
             for key, reason in broken.items():
                 self._refuse_served(key, reason)
         digest = hashlib.sha256(_FORMAT)
@@ -185,6 +185,8 @@ def _resolved(candidate: _Candidate) -> Mapping[str, Any]:
     if "targeting" not in content:
         return content
     resolved = {**content, "targeting": _References(candidate.evaluators).resolve(content["targeting"])}
+    if resolved == content:
+        return content
     check_shape(resolved)
     return resolved
 

@@ -64,7 +64,7 @@ class CompiledFlag:
     The rule is compiled, and the answers are made, when it is first asked or told to `prepare`.
     """
 
-    __slots__ = ("_answers", "_open", "_rule", "definition", "needs", "version")
+    __slots__ = ("__weakref__", "_answers", "_open", "_rule", "definition", "needs", "version")
 
     def __init__(self, definition: FlagDefinition, version: str, last: "CompiledFlag | None" = None) -> None:
         """`last` lends its compiled rule if it is of the same definition."""

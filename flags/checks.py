@@ -9,8 +9,6 @@ from typing import Any
 
 import jsonschema_rs
 import orjson
-from jsonschema import Draft7Validator
-from jsonschema.exceptions import ValidationError, best_match
 
 from flags.errors import InvalidDefinition
 from flags.fractions import HASH_VERSION, split_of
@@ -39,11 +37,6 @@ def _schema(part: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=2)
-def _validator(part: str) -> Draft7Validator:
-    return Draft7Validator(_schema(part))
-
-
-@lru_cache(maxsize=2)
 def _fast_validator(part: str) -> jsonschema_rs.Draft7Validator:
     return jsonschema_rs.Draft7Validator(_schema(part))
 
@@ -61,7 +54,8 @@ def is_surely_valid(part: str, content: object) -> bool:
 
 def check_file(content: object) -> None:
     """Raises `InvalidDefinition` unless this is the frame of a flagd file (its flags are not looked into)."""
-    check_schema("file", content)
+    if not is_surely_valid("file", content):
+        check_schema("file", content)
 
 
 def check_flag(
@@ -123,8 +117,12 @@ def _check_operators(targeting: object) -> None:
 
 def check_schema(part: str, content: object) -> None:
     """Raises `InvalidDefinition` with the place and the fault if this is no `flag` or `file` of the flagd schema."""
+    # Only who has something to refuse waits for this import: the reader starts anew for each change.
+    from jsonschema import Draft7Validator
+    from jsonschema.exceptions import ValidationError, best_match
+
     try:
-        error = best_match(_validator(part).iter_errors(content))
+        error = best_match(Draft7Validator(_schema(part)).iter_errors(content))
     except RecursionError as too_deep:
         raise InvalidDefinition("nested too deep to be checked") from too_deep
     if isinstance(error, ValidationError):

@@ -17,6 +17,7 @@ from flags.prerequisites import broken_requirements
 from flags.vocabulary import Vocabulary
 
 _FORMAT = b"1"
+_REFERENCE = b'"$ref"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +183,9 @@ def _resolved(candidate: _Candidate) -> Mapping[str, Any]:
         raise InvalidDefinition(f"a flag is an object; received {shown(content)}")
     check_shape(content)
     refuse_repeated(content)
-    if "targeting" not in content:
+    if _REFERENCE not in _dumped(content.get("targeting")):
         return content
     resolved = {**content, "targeting": _References(candidate.evaluators).resolve(content["targeting"])}
-    if resolved == content:
-        return content
     check_shape(resolved)
     return resolved
 
@@ -226,8 +225,12 @@ class _References:
 
 def _digest_of(candidate: _Candidate, content: Mapping[str, Any]) -> str:
     parts = [candidate.file, candidate.key, candidate.set_metadata, content]
+    return hashlib.sha256(_dumped(parts)).hexdigest()
+
+
+def _dumped(content: object) -> bytes:
     try:
-        return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
         raise InvalidDefinition("a number or a text in it has no JSON form that every client can read") from error
 

@@ -9,6 +9,7 @@ from weakref import ReferenceType, ref
 import structlog
 from prometheus_client import CollectorRegistry
 
+from flags.collecting import CollectorPause
 from flags.definitions import Definitions, read_definitions
 from flags.errors import DefinitionsUnreadable, ReaderFailed
 from flags.evaluation import CompiledFlag, FlagSet, compiled_flags
@@ -53,6 +54,7 @@ class Flags:
         self._seen: Signature | None = None
         self._looks = 0
         self._snapshot = FlagSet(Definitions(), clock)
+        self._collector = CollectorPause()
         self._replaced: list[tuple[ReferenceType[FlagSet], list[CompiledFlag]]] = []
         self._listeners: list[Listener] = []
         self._lock = asyncio.Lock()
@@ -108,7 +110,8 @@ class Flags:
         Raises:
             DefinitionsUnreadable: the folder cannot be read; what was in use stays.
         """
-        return await self._load(self._read_apart)
+        with self._collector.pause():
+            return await self._load(self._read_apart)
 
     async def look(self) -> bool:
         """Whether the folder is another than the one in use and looks as it did the last time.
@@ -135,6 +138,7 @@ class Flags:
             watcher.cancel()
             with suppress(asyncio.CancelledError):
                 await watcher
+        self._collector.end()
 
     async def _load(self, read: Callable[[], Awaitable[Definitions]]) -> FlagSet:
         async with self._lock:
@@ -194,7 +198,8 @@ class Flags:
     async def _watch(self) -> None:
         unreadable = False
         while True:
-            await asyncio.sleep(self._poll_seconds)
+            # Soon again where something changed just now, to see whether it rests.
+            await asyncio.sleep(self._poll_seconds / (4 if self._looks else 1))
             await self._forget()
             try:
                 if await self.look():

@@ -27,7 +27,10 @@ Directory = Annotated[
     Path | None, typer.Option("--dir", help="Folder of definitions; left out, GATEWAY_FLAGS_DIR or the demo shop's.")
 ]
 Segments = Annotated[
-    list[str] | None, typer.Option("--segment", help="A segment that exists; given once or more, others are refused.")
+    list[str] | None,
+    typer.Option(
+        "--segment", help="A segment that exists, given once or more: others are refused. Or GATEWAY_FLAGS_SEGMENTS."
+    ),
 ]
 Key = Annotated[str, typer.Argument(help="Key of the flag.")]
 SubjectPairs = Annotated[
@@ -142,11 +145,10 @@ def _subject(pairs: list[str] | None) -> Subject:
 
 
 def _read(directory: Path | None, segments: list[str] | None = None) -> Definitions:
-    vocabulary = Vocabulary()
-    if segments:
-        vocabulary = vocabulary.with_segments(frozenset(segments))
+    settings = Settings()
+    vocabulary = Vocabulary().with_segments(segments or settings.flags_segments)
     try:
-        return read_definitions(directory or Settings().flags_dir or DEMO_DIRECTORY, vocabulary)
+        return read_definitions(directory or settings.flags_dir or DEMO_DIRECTORY, vocabulary)
     except FlagsError as error:
         _fail(error)
 

@@ -235,10 +235,20 @@ def test_references_cannot_multiply_without_bound(tmp_path: Path) -> None:
     assert "nested over" in refusal.reason
 
 
-def test_known_segments_refuse_the_others(tmp_path: Path) -> None:
-    write(tmp_path, {"gold": flag({"if": [{"==": [{"var": "segment"}, "gold"]}, "v1", "v2"]})})
-    vocabulary = Vocabulary().with_segments(frozenset({"silver"}))
-    assert [refusal.flag for refusal in read_definitions(tmp_path, vocabulary).refused] == ["gold"]
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"==": [{"var": "segment"}, "gold"]},
+        {"!==": ["gold", {"var": ["segment"]}]},
+        {"in": [{"var": "segment"}, ["silver", "gold"]]},
+        {"and": [{"var": "persona"}, {"!": [{"==": [{"var": ["segment", "silver"]}, "gold"]}]}]},
+    ],
+)
+def test_known_segments_refuse_the_others(tmp_path: Path, condition: Any) -> None:
+    write(tmp_path, {"named": flag({"if": [condition, "v1", "v2"]}), "other": flag()})
+    for known, refused in (((), []), (("silver", "gold"), []), (("silver",), ["named"])):
+        vocabulary = Vocabulary().with_segments(known)
+        assert [refusal.flag for refusal in read_definitions(tmp_path, vocabulary).refused] == refused
 
 
 def test_what_was_good_is_kept_where_it_stood(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """`python -m flags.reader`: read and check a folder of definitions for the process that asks on standard input.
 
 Checking thousands of rules takes most of a second of the interpreter, and leaves the garbage collector a heap to go
-through. Here that holds nobody up. It reads once and ends; it ends too when who asked is gone.
+through. Here that holds nobody up. It reads once and ends.
 """
 
 import gc
 import sys
 from math import inf
 from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
 from typing import BinaryIO
 
 from flags.definitions import Definitions, read_definitions
@@ -35,5 +36,6 @@ def answer(source: BinaryIO, sink: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
+    signal(SIGINT, SIG_IGN)  # a Ctrl+C is for who asked
     gc.disable()  # it ends before there is enough to collect
     answer(sys.stdin.buffer, sys.stdout.buffer)

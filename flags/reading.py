@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from io import BytesIO
@@ -13,6 +12,7 @@ from time import perf_counter
 from flags.definitions import Definitions
 from flags.errors import DefinitionsUnreadable, ReaderFailed
 from flags.rows import Outcome, Request, definition_of, frame, frames, read_frame, read_rows, row_of
+from flags.spawning import run
 from flags.vocabulary import Vocabulary
 
 READ_SECONDS = 30.0
@@ -67,7 +67,7 @@ async def read_apart(
 
 def _run(python: str, asked: Sequence[bytes], seconds: float) -> bytes:
     """What the reader answers. Files, not pipes: a thread that moves small pieces waits for the busy loop at each."""
-    # The modules are those of this process, whatever lies in the current folder; a Ctrl+C is not for the reader.
+    # The modules are those of this process, whatever lies in the current folder.
     home = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     command = (python, "-P", "-m", "flags.reader")
@@ -75,16 +75,10 @@ def _run(python: str, asked: Sequence[bytes], seconds: float) -> bytes:
         with TemporaryFile() as source, TemporaryFile() as sink:
             source.write(b"".join(asked))
             source.seek(0)
-            subprocess.run(  # noqa: S603  this very interpreter, and a module of our own
-                command,
-                stdin=source,
-                stdout=sink,
-                env={**os.environ, "PYTHONPATH": path},
-                start_new_session=True,
-                timeout=seconds,
-                check=True,
-            )
+            status = run(command, {**os.environ, "PYTHONPATH": path}, source.fileno(), sink.fileno(), seconds)
+            if status:
+                raise ReaderFailed(f"the reader of definitions ended with {status}")
             sink.seek(0)
             return sink.read()
-    except (OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
         raise ReaderFailed(f"the reader of definitions failed: {type(error).__name__}") from error

@@ -1,9 +1,12 @@
 """Definitions read in a process of their own are what is read here, and its failures are told."""
 
+import ctypes
 import json
 import os
+import sys
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from flags.live import DEMO_DIRECTORY
 from flags.reader import answer
 from flags.reading import read_apart
 from flags.rows import IN_A_FRAME, Outcome, Request, definition_of, frame, frames, read_frame, read_rows, row_of
+from flags.spawning import run
 from flags.vocabulary import Vocabulary
 from tests.flags.writing import component, flag, read, write
 
@@ -49,7 +53,7 @@ async def test_a_folder_that_cannot_be_read_is_told_from_there(tmp_path: Path) -
 
 
 async def test_a_reader_that_takes_too_long_is_ended(tmp_path: Path) -> None:
-    with pytest.raises(ReaderFailed, match="TimeoutExpired"):
+    with pytest.raises(ReaderFailed, match="TimeoutError"):
         await read_apart(tmp_path, Vocabulary(), Definitions(), seconds=0.001)
 
 
@@ -109,3 +113,25 @@ def test_definitions_cross_unchanged(
     assert [row_of(definition) for definition in found] == rows
     assert source.read() == b""
     assert all(definition.targeting == content for definition in found)
+
+
+async def test_a_reader_that_breaks_is_told(tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 7\n")
+    broken.chmod(0o700)
+    with pytest.raises(ReaderFailed, match="ended with 7"):
+        await read_apart(tmp_path, Vocabulary(), Definitions(), python=str(broken))
+
+
+def test_a_program_has_its_two_files_and_its_environment_and_nothing_else(tmp_path: Path) -> None:
+    program = "import os,sys; print(sys.stdin.read(), os.environ, sorted(map(int, os.listdir('/proc/self/fd'))))"
+    with TemporaryFile() as source, TemporaryFile() as sink, TemporaryFile() as other:
+        source.write(b"given")
+        source.seek(0)
+        os.set_inheritable(other.fileno(), True)
+        assert run((sys.executable, "-S", "-c", program), {"A": "é"}, source.fileno(), sink.fileno(), 60.0) == 0
+        sink.seek(0)
+        said = sink.read().decode()
+    assert said.startswith("given environ({'A': 'é'")
+    if hasattr(ctypes.CDLL(None), "posix_spawn_file_actions_addclosefrom_np"):
+        assert said.rstrip().endswith("[0, 1, 2, 3]") or said.rstrip().endswith("[0, 1, 3]")

@@ -7,14 +7,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import orjson
-from jsonschema import Draft7Validator
-from jsonschema.exceptions import ValidationError, best_match
 
 from flags.errors import InvalidDefinition
 from flags.fractions import HASH_VERSION, split_of
 from flags.logic import is_literal, operation
 from flags.personalized_checks import check_personalized
+from flags.prerequisites import parse_requirements
 from flags.targeting import compile_targeting, operators
 from flags.versions import is_version
 from flags.vocabulary import Vocabulary
@@ -25,20 +25,37 @@ _KEY = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,98}[a-z0-9])?")
 _VARIANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _COMPONENT_VARIANT = re.compile(r"off|v[1-9][0-9]{0,5}")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+_OVER_LISTS = frozenset({"map", "filter", "reduce", "all", "some", "none"})
 _SAFE_INTEGER = 2**53 - 1
 _COMPARISONS = frozenset({"==", "===", "!=", "!=="})
 _SHOWN = 80
 
 
-@lru_cache(maxsize=2)
-def _validator(part: str) -> Draft7Validator:
+def _schema(part: str) -> dict[str, Any]:
     schema = orjson.loads(Path(__file__).with_name("flagd.schema.json").read_bytes())
-    return Draft7Validator({**schema, "$ref": f"#/definitions/{part}"})
+    return {**schema, "$ref": f"#/definitions/{part}"}
+
+
+@lru_cache(maxsize=2)
+def _fast_validator(part: str) -> jsonschema_rs.Draft7Validator:
+    return jsonschema_rs.Draft7Validator(_schema(part))
+
+
+def is_surely_valid(part: str, content: object) -> bool:
+    """Whether the fast validator finds nothing wrong; of the rest the other judges, whose messages name the place.
+
+    The content must have passed `check_shape`: the fast validator's stack is not Python's.
+    """
+    try:
+        return _fast_validator(part).is_valid(content)
+    except ValueError:  # what it cannot take in: too deep, or a number that it has no type for
+        return False
 
 
 def check_file(content: object) -> None:
     """Raises `InvalidDefinition` unless this is the frame of a flagd file (its flags are not looked into)."""
-    _check_schema("file", content)
+    if not is_surely_valid("file", content):
+        check_schema("file", content)
 
 
 def check_flag(
@@ -46,21 +63,21 @@ def check_flag(
 ) -> None:
     """Raises `InvalidDefinition` for the first thing that is wrong with a flag.
 
-    Its `$ref`s are resolved already. `set_metadata` is what its file says of all its flags.
+    Its `$ref`s are resolved and its shape is checked already. `set_metadata` is what its file says of all its flags.
     """
     if not _KEY.fullmatch(key):
         raise InvalidDefinition(
             f"the key {shown(key)} is not made of lower-case letters, digits, '.', '_' and '-' (at most 100)"
         )
     targeting = content.get("targeting")
-    for name, _operands in _operations(targeting):
-        if name not in operators():
-            raise InvalidDefinition(f"the operator {shown(name)} is not known")
-    _check_schema("flag", content)
+    if not is_surely_valid("flag", content):
+        _check_operators(targeting)
+        check_schema("flag", content)
     metadata = {**(set_metadata or {}), **content.get("metadata", {})}
     _check_variants(content["variants"], content.get("defaultVariant"))
     _check_component(content["variants"], metadata)
     check_personalized(content["variants"], content.get("defaultVariant"), metadata)
+    parse_requirements(metadata.get("requires", ""))
     if targeting:
         _check_answers(targeting, content["variants"])
         _check_operations(key, targeting, metadata, vocabulary)
@@ -90,9 +107,22 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _check_schema(part: str, content: object) -> None:
+def _check_operators(targeting: object) -> None:
+    """Names an unknown operator where the schema would only speak of one thing too many."""
+    known = operators()
+    for name, _operands in _operations(targeting):
+        if name not in known:
+            raise InvalidDefinition(f"the operator {shown(name)} is not known")
+
+
+def check_schema(part: str, content: object) -> None:
+    """Raises `InvalidDefinition` with the place and the fault if this is no `flag` or `file` of the flagd schema."""
+    # Only who has something to refuse waits for this import: the reader starts anew for each change.
+    from jsonschema import Draft7Validator
+    from jsonschema.exceptions import ValidationError, best_match
+
     try:
-        error = best_match(_validator(part).iter_errors(content))
+        error = best_match(Draft7Validator(_schema(part)).iter_errors(content))
     except RecursionError as too_deep:
         raise InvalidDefinition("nested too deep to be checked") from too_deep
     if isinstance(error, ValidationError):
@@ -149,16 +179,16 @@ def _check_operations(
 
 def _operations(logic: object, *, top_only: bool = False) -> Iterator[tuple[str, list[Any]]]:
     """Every operator in a rule with its operands; `top_only` leaves out what goes over the items of a list."""
-    found = operation(logic)
-    if found is None:
-        children = logic if isinstance(logic, list) else []
-    else:
-        name, children = found
-        yield name, children
-        if top_only and name in ("map", "filter", "reduce", "all", "some", "none"):
-            children = children[:1]
-    for child in children:
-        yield from _operations(child, top_only=top_only)
+    waiting = [logic]
+    while waiting:
+        logic = waiting.pop()
+        found = operation(logic)
+        if found is not None:
+            yield found
+            name, children = found
+            waiting += reversed(children[:1] if top_only and name in _OVER_LISTS else children)
+        elif isinstance(logic, list):
+            waiting += reversed(logic)
 
 
 def _answers(logic: object) -> Iterator[object]:

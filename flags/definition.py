@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
+from flags.prerequisites import Requirement, parse_requirements
+
 FlagValue = bool | str | int | float | Mapping[str, Any]
 MetadataValue = str | int | float | bool
 
@@ -22,8 +26,9 @@ class FlagType(StrEnum):
 class FlagDefinition:
     """A flag that may be served.
 
-    `targeting` has its `$ref`s resolved; None means that there is no rule. `metadata` is the file's with the flag's own
-    over it. `digest` (64 hex digits) changes with anything in the definition.
+    `rule` is the targeting as JSON with its `$ref`s resolved; None means that there is none. It stays text until it is
+    needed: a set has thousands of rules, and the garbage collector has no text to go through. `metadata` is the file's
+    with the flag's own over it. `digest` (64 hex digits) changes with anything in the definition.
     """
 
     key: str
@@ -33,8 +38,20 @@ class FlagDefinition:
     variants: Mapping[str, FlagValue]
     default_variant: str | None
     digest: str
-    targeting: Mapping[str, Any] | None = None
+    rule: str | None = None
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+
+    @property
+    def targeting(self) -> Mapping[str, Any] | None:
+        """The rule as JSONLogic, made anew for each caller."""
+        targeting: Mapping[str, Any] | None = None if self.rule is None else orjson.loads(self.rule)
+        return targeting
+
+    @property
+    def requires(self) -> tuple[Requirement, ...]:
+        """The flags without which this one is off."""
+        text = self.metadata.get("requires")
+        return () if text is None else parse_requirements(text)
 
     @property
     def component(self) -> str | None:

@@ -13,9 +13,11 @@ from flags.checks import check_file, check_flag, check_shape, shown
 from flags.definition import FlagDefinition, FlagType
 from flags.errors import DefinitionsUnreadable, InvalidDefinition
 from flags.files import Pace, Repeated, definition_files, read_file, refuse_repeated
+from flags.prerequisites import broken_requirements
 from flags.vocabulary import Vocabulary
 
 _FORMAT = b"1"
+_REFERENCE = b'"$ref"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,9 @@ class _Reading:
         """What was read, with the last good form of what was refused."""
         refused = {refusal.flag for refusal in self._refused}
         self._keep(flag for flag in self._previous.values() if flag.key in refused)
+        while broken := broken_requirements(self._flags, {refusal.flag for refusal in self._refused if refusal.flag}):
+            for key, reason in broken.items():
+                self._refuse_served(key, reason)
         digest = hashlib.sha256(_FORMAT)
         for flag in self._flags.values():
             digest.update(flag.digest.encode())
@@ -121,6 +126,20 @@ class _Reading:
             if flag.key not in self._flags and (flag.component is None or flag.component not in self._components):
                 self._serve(flag)
                 self._kept.add(flag.key)
+
+    def _refuse_served(self, key: str, reason: str) -> None:
+        """Take out a flag that was good but for what it requires; its last good form takes its place, if it has one."""
+        flag, last = self._flags[key], self._previous.get(key)
+        self._refused.append(Refusal(flag.file, key, reason))
+        if flag.component is not None:
+            del self._components[flag.component]
+        usable = last is not None and last is not flag and key not in self._kept
+        if last is not None and usable and (last.component is None or last.component not in self._components):
+            self._serve(last)
+            self._kept.add(key)
+        else:
+            del self._flags[key]
+            self._kept.discard(key)
 
     def _serve(self, flag: FlagDefinition) -> None:
         self._flags[flag.key] = flag
@@ -164,7 +183,7 @@ def _resolved(candidate: _Candidate) -> Mapping[str, Any]:
         raise InvalidDefinition(f"a flag is an object; received {shown(content)}")
     check_shape(content)
     refuse_repeated(content)
-    if "targeting" not in content:
+    if _REFERENCE not in _dumped(content.get("targeting")):
         return content
     resolved = {**content, "targeting": _References(candidate.evaluators).resolve(content["targeting"])}
     check_shape(resolved)
@@ -206,8 +225,12 @@ class _References:
 
 def _digest_of(candidate: _Candidate, content: Mapping[str, Any]) -> str:
     parts = [candidate.file, candidate.key, candidate.set_metadata, content]
+    return hashlib.sha256(_dumped(parts)).hexdigest()
+
+
+def _dumped(content: object) -> bytes:
     try:
-        return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
         raise InvalidDefinition("a number or a text in it has no JSON form that every client can read") from error
 
@@ -221,7 +244,7 @@ def _definition(candidate: _Candidate, content: Mapping[str, Any], digest: str) 
         enabled=content["state"] == "ENABLED",
         variants=MappingProxyType(dict(content["variants"])),
         default_variant=content.get("defaultVariant") or None,
-        targeting=targeting or None,
+        rule=orjson.dumps(targeting).decode() if targeting else None,
         metadata=MappingProxyType({**candidate.set_metadata, **content.get("metadata", {})}),
         digest=digest,
     )

@@ -11,6 +11,10 @@ class DefinitionsUnreadable(FlagsError):
     """The folder of definitions, or a file in it, cannot be read or is no JSON; its cause says why."""
 
 
+class ReaderFailed(FlagsError):
+    """The process that reads definitions could not be started, broke, or took too long; its cause says which."""
+
+
 class InvalidDefinition(FlagsError):
     """A flag that may not be served: what is wrong with it, and what was received."""
 

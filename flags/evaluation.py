@@ -1,6 +1,6 @@
 """What a flag is for a subject: one immutable set of compiled flags, and its answers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from openfeature.flag_evaluation import Reason
 
 from flags.definition import FlagDefinition, FlagValue, MetadataValue
 from flags.definitions import Definitions
+from flags.prerequisites import needs_of
 from flags.subject import Subject
 from flags.targeting import TIMESTAMP, Rule, compile_targeting
 from personalization.clock import Clock, SystemClock
@@ -35,8 +36,9 @@ class Decider(StrEnum):
 class Evaluation:
     """One answer.
 
-    `value` and `variant` are None when the caller's own default is to be used: the flag is off (`DISABLED`), has no
-    default variant, or failed (`ERROR`, with a code and a message that holds nothing of the subject).
+    `value` and `variant` are None when the caller's own default is to be used: the flag is off (`DISABLED`: its kill
+    switch, or a flag that it requires gives another variant), has no default variant, or failed (`ERROR`, with a code
+    and a message that holds nothing of the subject).
     `definitions` is the version of the whole set.
     """
 
@@ -57,43 +59,80 @@ class Evaluation:
 
 
 class CompiledFlag:
-    """One flag, ready to be asked. Its answers exist before the first question: one for each variant."""
+    """One flag, ready to be asked. Its answers exist before the first question: one for each variant.
 
-    __slots__ = ("_answers", "_open", "definition", "rule", "version")
+    The rule is compiled, and the answers are made, when it is first asked or told to `prepare`.
+    """
 
-    def __init__(self, definition: FlagDefinition, version: str, rule: Rule | None = None) -> None:
+    __slots__ = ("__weakref__", "_answers", "_open", "_rule", "definition", "needs", "version")
+
+    def __init__(self, definition: FlagDefinition, version: str, last: "CompiledFlag | None" = None) -> None:
+        """`last` lends its compiled rule if it is of the same definition."""
         self.definition = definition
         self.version = version
-        self.rule = rule
-        if rule is None and definition.enabled and definition.targeting is not None:
-            self.rule = compile_targeting(definition.key, definition.targeting)
+        same = last is not None and last.definition is definition
+        self._rule: Rule | None = last._rule if last is not None and same else None
+        self._answers: Mapping[str, Evaluation] = {}
+        self._open: Evaluation | None = None
+        self.needs: tuple[tuple[CompiledFlag, frozenset[str]], ...] = ()
+
+    @property
+    def rule(self) -> Rule | None:
+        """The compiled rule; None when there is none, when the flag is off, and before it is prepared."""
+        return self._rule
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the next question costs no more than its evaluation."""
+        return self._open is not None
+
+    def need(self, flags: Iterable[tuple["CompiledFlag", frozenset[str]]]) -> None:
+        """Be off for whom any of these flags gives a variant other than these; called before the first question."""
+        self.needs = tuple(flags)
+
+    def prepare(self) -> Evaluation:
+        """Compile the rule and make the answers, as the first question would; gives the answer when no rule answers."""
+        definition = self.definition
+        if self._rule is None and definition.enabled and definition.rule is not None:
+            self._rule = compile_targeting(definition.key, definition.targeting)
         self._answers = {
             variant: self._answer(value, variant, Reason.TARGETING_MATCH, Decider.RULE)
             for variant, value in definition.variants.items()
         }
-        self._open = self._when_open()
+        # Last, for another thread may ask meanwhile.
+        self._open = opened = self._when_open() if definition.enabled else self._when_off()
+        return opened
 
     def ask(self, attributes: Mapping[str, Any]) -> Evaluation:
         """The answer for these attributes, which hold `targetingKey` too. Never raises."""
-        if self.rule is None:
-            return self._open
+        for flag, variants in self.needs:
+            if flag.ask_alone(attributes).variant not in variants:
+                return self._when_off()
+        return self.ask_alone(attributes)
+
+    def ask_alone(self, attributes: Mapping[str, Any]) -> Evaluation:
+        """The answer as it were without the flags that this one requires."""
+        opened = self._open or self.prepare()
+        if self._rule is None:
+            return opened
         try:
-            given = self.rule(attributes)
+            given = self._rule(attributes)
         except Exception as error:  # a rule may divide by a viewer's zero; the page is served all the same
             return self._failure(f"the rule failed: {type(error).__name__}")
         if given is None:
-            return self._open
+            return opened
         variant = given if type(given) is str else str(given).lower() if isinstance(given, bool) else str(given)
         answer = self._answers.get(variant)
         return self._failure("the rule gave no variant of the flag") if answer is None else answer
 
+    def _when_off(self) -> Evaluation:
+        return self._answer(None, None, Reason.DISABLED, Decider.KILL_SWITCH)
+
     def _when_open(self) -> Evaluation:
         definition = self.definition
-        if not definition.enabled:
-            return self._answer(None, None, Reason.DISABLED, Decider.KILL_SWITCH)
         variant = definition.default_variant
         value = None if variant is None else definition.variants[variant]
-        static = definition.targeting is None and variant is not None
+        static = definition.rule is None and not definition.requires and variant is not None
         return self._answer(value, variant, Reason.STATIC if static else Reason.DEFAULT, Decider.DEFAULT)
 
     def _answer(self, value: FlagValue | None, variant: str | None, reason: Reason, decided_by: Decider) -> Evaluation:
@@ -104,18 +143,46 @@ class CompiledFlag:
         return failure(self.definition.key, self.version, ErrorCode.GENERAL, message, self.definition.metadata)
 
 
+def compiled_flags(definitions: Definitions, last: "FlagSet | None" = None) -> Iterator[CompiledFlag]:
+    """The flags of these definitions, one small step of work for each.
+
+    `last` lends the rules of flags that did not change; what was asked there is prepared here, so that the change of
+    sets is nothing that a question has to wait for.
+    """
+    known = last.flags if last is not None else {}
+    made: dict[str, CompiledFlag] = {}
+    requiring = []
+    for definition in definitions.flags:
+        before = known.get(definition.key)
+        flag = made[definition.key] = CompiledFlag(definition, definitions.version, before)
+        if "requires" in definition.metadata:
+            requiring.append(flag)
+        if before is not None and before.prepared:
+            flag.prepare()
+        yield flag
+    by_key = {flag.key: flag for flag in definitions.flags} if requiring else {}
+    for flag in requiring:
+        needs = needs_of(flag.definition.key, by_key)
+        # A flag that is not there gives nothing: the empty set of variants says so of whichever flag stands for it.
+        flag.need((made.get(key, flag), variants) for key, variants in needs.items())
+
+
 class FlagSet:
     """All flags of one state of the definitions. Immutable; any number of threads may ask it."""
 
-    def __init__(self, definitions: Definitions, clock: Clock | None = None, last: "FlagSet | None" = None) -> None:
-        """`last` lends the compiled rules of flags that did not change."""
+    def __init__(
+        self,
+        definitions: Definitions,
+        clock: Clock | None = None,
+        last: "FlagSet | None" = None,
+        compiled: Iterable[CompiledFlag] | None = None,
+    ) -> None:
+        """`compiled` are all of its flags where they exist already; otherwise they are made now, as after `last`."""
         self.definitions = definitions
         self._clock = clock or SystemClock()
-        known = last.flags if last is not None else {}
-        self.flags: Mapping[str, CompiledFlag] = MappingProxyType(
-            {flag.key: _compiled(flag, definitions.version, known.get(flag.key)) for flag in definitions.flags}
-        )
-        self._timed = any(TIMESTAMP in str(flag.targeting) for flag in definitions.flags)
+        flags = compiled_flags(definitions, last) if compiled is None else compiled
+        self.flags: Mapping[str, CompiledFlag] = MappingProxyType({flag.definition.key: flag for flag in flags})
+        self._timed = any(flag.rule is not None and TIMESTAMP in flag.rule for flag in definitions.flags)
 
     @property
     def version(self) -> str:
@@ -160,8 +227,3 @@ def failure(
 ) -> Evaluation:
     """An answer that leaves the caller its own default."""
     return Evaluation(key, None, None, Reason.ERROR, Decider.DEFAULT, version, metadata or {}, code, message)
-
-
-def _compiled(definition: FlagDefinition, version: str, last: CompiledFlag | None) -> CompiledFlag:
-    same = last is not None and last.definition is definition
-    return CompiledFlag(definition, version, last.rule if last is not None and same else None)

@@ -6,10 +6,11 @@ from typing import Any
 
 import orjson
 from json_logic.builtins import to_bool  # type: ignore[import-untyped]
+from openfeature.flag_evaluation import Reason
 
 from flags import fractions
 from flags.errors import UnknownFlag
-from flags.evaluation import Evaluation, FlagSet
+from flags.evaluation import CompiledFlag, Evaluation, FlagSet
 from flags.logic import operation
 from flags.subject import Subject
 from flags.targeting import compile_targeting
@@ -48,10 +49,24 @@ def explain(flags: FlagSet, key: str, subject: Subject) -> Explanation:
     evaluation = flags.evaluate(key, subject)
     if not definition.enabled:
         return Explanation(evaluation, (Step('"state"', '"DISABLED"'),))
-    if definition.targeting is None:
-        return Explanation(evaluation, (Step('"targeting"', "none: the default variant"),))
-    walk = _Walk(key, flags.attributes_of(subject))
-    return Explanation(evaluation, tuple(walk.answer(definition.targeting, 0)))
+    attributes = flags.attributes_of(subject)
+    required = tuple(_required(flag, attributes))
+    if evaluation.reason is Reason.DISABLED:
+        return Explanation(evaluation, required)
+    targeting = definition.targeting
+    if targeting is None:
+        return Explanation(evaluation, (*required, Step('"targeting"', "none: the default variant")))
+    return Explanation(evaluation, (*required, *_Walk(key, attributes).answer(targeting, 0)))
+
+
+def _required(flag: CompiledFlag, attributes: Mapping[str, Any]) -> Iterator[Step]:
+    """What the required flags gave, as far as they were asked."""
+    for required, variants in flag.needs:
+        given = required.ask_alone(attributes).variant
+        met = "met" if given in variants else "not met: the flag is off"
+        yield Step(f"requires {required.definition.key} = {' | '.join(sorted(variants))}", f"{_json(given)}, {met}")
+        if given not in variants:
+            return
 
 
 class _Walk:

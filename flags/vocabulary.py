@@ -1,6 +1,6 @@
 """The words that rules may use about a subject, so that a misspelt one is refused and not silently false."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -31,6 +31,7 @@ class Vocabulary:
     attributes: frozenset[str] = ATTRIBUTES
     values: Mapping[str, frozenset[str]] = field(default_factory=_known_values)
 
-    def with_segments(self, segments: frozenset[str]) -> "Vocabulary":
-        """The same words, with these segments the only ones known."""
-        return Vocabulary(self.attributes, MappingProxyType({**self.values, "segment": segments}))
+    def with_segments(self, segments: Iterable[str]) -> "Vocabulary":
+        """The same words, with these segments the only ones known; without any, nothing is known about them."""
+        known = frozenset(segments)
+        return Vocabulary(self.attributes, MappingProxyType({**self.values, "segment": known})) if known else self

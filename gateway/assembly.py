@@ -20,6 +20,7 @@ from flags.metrics import FlagMetrics
 from flags.personalized import FlagAnswers, PersonalizedFlags
 from flags.preview import PreviewTokens
 from flags.sticky_sqlite import SqliteStickyDecisions
+from flags.vocabulary import Vocabulary
 from gateway.collector import Ga4Collector
 from gateway.documents import Documents
 from gateway.endpoint import GraphQLEndpoint
@@ -134,7 +135,9 @@ class Assembly:
         retention = Retention(timedelta(days=settings.hub_retention_days), settings.hub_retention_events)
         personalization = await open_personalization(settings.data_dir, clock, tracer, registry, retention=retention)
         stack.push_async_callback(personalization.aclose)
-        flags = await Flags.open(settings.flags_dir or DEMO_DIRECTORY, registry, clock=clock)
+        vocabulary = Vocabulary().with_segments(settings.flags_segments)
+        directory = settings.flags_dir or DEMO_DIRECTORY
+        flags = await Flags.open(directory, registry, vocabulary=vocabulary, clock=clock)
         stack.push_async_callback(flags.aclose)
         self.readiness.done("flags")
 

@@ -105,6 +105,10 @@ class Settings(BaseSettings):
         None, description="Folder of component versions; unset, those of the demo shop."
     )
     ofrep_streams: int = Field(1000, ge=0, description="Most streams of flag notices open at a time, in each process.")
+    flags_segments: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Segments that flags may name, separated by commas; others are refused. Unset, any.",
+    )
 
     sticky_decisions_s: float = Field(
         1800.0, gt=0, description="How long a session keeps the variants that decisions gave it."
@@ -131,7 +135,7 @@ class Settings(BaseSettings):
             raise ValueError("GATEWAY_OSCAR_USER and GATEWAY_OSCAR_PASSWORD go together; one of them is not set")
         return self
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "flags_segments", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -16,6 +16,7 @@ from flags.errors import FlagsError, InvalidSubject, UnknownFlag
 from flags.evaluation import Evaluation, FlagSet
 from flags.explanation import explain as explain_flag
 from flags.live import DEMO_DIRECTORY
+from flags.prerequisites import needs_of
 from flags.subject import Subject
 from flags.vocabulary import Vocabulary
 from gateway.settings import Settings
@@ -26,7 +27,10 @@ Directory = Annotated[
     Path | None, typer.Option("--dir", help="Folder of definitions; left out, GATEWAY_FLAGS_DIR or the demo shop's.")
 ]
 Segments = Annotated[
-    list[str] | None, typer.Option("--segment", help="A segment that exists; given once or more, others are refused.")
+    list[str] | None,
+    typer.Option(
+        "--segment", help="A segment that exists, given once or more: others are refused. Or GATEWAY_FLAGS_SEGMENTS."
+    ),
 ]
 Key = Annotated[str, typer.Argument(help="Key of the flag.")]
 SubjectPairs = Annotated[
@@ -59,8 +63,9 @@ def list_flags(directory: Directory = None) -> None:
 
 @app.command()
 def show(key: Key, directory: Directory = None) -> None:
-    """One flag as it is served, its $refs resolved, as JSON."""
-    flag = next((flag for flag in _read(directory).flags if flag.key == key), None)
+    """One flag as it is served, its $refs resolved and all flags that it requires, as JSON."""
+    definitions = _read(directory)
+    flag = next((flag for flag in definitions.flags if flag.key == key), None)
     if flag is None:
         _fail(UnknownFlag(f"no definition names the flag {key!r}"))
     _print_json(
@@ -71,6 +76,10 @@ def show(key: Key, directory: Directory = None) -> None:
             "type": flag.type,
             "variants": dict(flag.variants),
             "defaultVariant": flag.default_variant,
+            "requires": {
+                required: sorted(variants)
+                for required, variants in needs_of(key, {each.key: each for each in definitions.flags}).items()
+            },
             "targeting": flag.targeting,
             "metadata": dict(flag.metadata),
             "digest": flag.digest,
@@ -136,11 +145,10 @@ def _subject(pairs: list[str] | None) -> Subject:
 
 
 def _read(directory: Path | None, segments: list[str] | None = None) -> Definitions:
-    vocabulary = Vocabulary()
-    if segments:
-        vocabulary = vocabulary.with_segments(frozenset(segments))
+    settings = Settings()
+    vocabulary = Vocabulary().with_segments(segments or settings.flags_segments)
     try:
-        return read_definitions(directory or Settings().flags_dir or DEMO_DIRECTORY, vocabulary)
+        return read_definitions(directory or settings.flags_dir or DEMO_DIRECTORY, vocabulary)
     except FlagsError as error:
         _fail(error)
 

@@ -44,10 +44,16 @@ def test_lint_names_file_flag_and_reason(folder: Path) -> None:
     assert err == "3 flags, 2 refused\n"
 
 
-def test_lint_knows_the_segments_it_is_told(tmp_path: Path) -> None:
+def test_lint_knows_the_segments_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, {"gold": flag({"if": [{"==": [{"var": "segment"}, "gold"]}, "v1", "v2"]})})
     assert _run("lint", "--dir", tmp_path, "--segment", "gold")[0] == 0
-    assert _run("lint", "--dir", tmp_path, "--segment", "silver")[0] == 1
+    code, out, _ = _run("lint", "--dir", tmp_path, "--segment", "silver", "--segment", "bronze")
+    assert (code, out) == (1, "team.json: gold: 'gold' is no segment: ['bronze', 'silver']\n")
+    monkeypatch.setenv("GATEWAY_FLAGS_SEGMENTS", "silver, bronze")
+    assert _run("lint", "--dir", tmp_path)[0] == 1
+    assert "gold" not in _run("list", "--dir", tmp_path)[1]
+    monkeypatch.setenv("GATEWAY_FLAGS_SEGMENTS", "gold")
+    assert _run("lint", "--dir", tmp_path)[0] == 0
 
 
 def test_the_demo_is_read_when_no_folder_is_named(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -83,6 +89,20 @@ def test_eval_gives_the_answer_as_json(folder: Path) -> None:
     answer = json.loads(out)
     assert code == 0
     assert (answer["value"], answer["reason"], answer["decidedBy"]) == ("v2", "TARGETING_MATCH", "RULE")
+
+
+def test_what_a_flag_requires_is_shown_and_explained(tmp_path: Path) -> None:
+    requiring = flag(metadata={"requires": "base=v2"})
+    write(tmp_path, {"base": flag(RULE, metadata=PINNED), "mid": requiring, "top": flag(metadata={"requires": "mid"})})
+    shown = json.loads(_run("show", "top", "--dir", tmp_path)[1])
+    assert shown["requires"] == {"base": ["v2"], "mid": ["v1", "v2"]}
+    code, out, _ = _run("explain", "top", "--dir", tmp_path, "--subject", "persona=VISITOR")
+    assert code == 0
+    assert out.splitlines() == [
+        'requires mid = v1 | v2 -> "v1", met',
+        'requires base = v2 -> "v1", not met: the flag is off',
+        "top = null (variant none, DISABLED, decided by KILL_SWITCH)",
+    ]
 
 
 def test_eval_of_an_unknown_flag_fails(folder: Path) -> None:

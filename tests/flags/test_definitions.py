@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flags.checks import MAX_DEPTH, check_flag
+from flags.checks import MAX_DEPTH, check_flag, check_schema, check_shape, is_surely_valid
 from flags.definition import FlagType
 from flags.definitions import read_definitions
 from flags.errors import DefinitionsUnreadable, InvalidDefinition
@@ -235,10 +235,20 @@ def test_references_cannot_multiply_without_bound(tmp_path: Path) -> None:
     assert "nested over" in refusal.reason
 
 
-def test_known_segments_refuse_the_others(tmp_path: Path) -> None:
-    write(tmp_path, {"gold": flag({"if": [{"==": [{"var": "segment"}, "gold"]}, "v1", "v2"]})})
-    vocabulary = Vocabulary().with_segments(frozenset({"silver"}))
-    assert [refusal.flag for refusal in read_definitions(tmp_path, vocabulary).refused] == ["gold"]
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"==": [{"var": "segment"}, "gold"]},
+        {"!==": ["gold", {"var": ["segment"]}]},
+        {"in": [{"var": "segment"}, ["silver", "gold"]]},
+        {"and": [{"var": "persona"}, {"!": [{"==": [{"var": ["segment", "silver"]}, "gold"]}]}]},
+    ],
+)
+def test_known_segments_refuse_the_others(tmp_path: Path, condition: Any) -> None:
+    write(tmp_path, {"named": flag({"if": [condition, "v1", "v2"]}), "other": flag()})
+    for known, refused in (((), []), (("silver", "gold"), []), (("silver",), ["named"])):
+        vocabulary = Vocabulary().with_segments(known)
+        assert [refusal.flag for refusal in read_definitions(tmp_path, vocabulary).refused] == refused
 
 
 def test_what_was_good_is_kept_where_it_stood(tmp_path: Path) -> None:
@@ -335,3 +345,24 @@ def test_a_check_refuses_or_what_it_lets_through_can_be_compiled(content: dict[s
     except InvalidDefinition:
         return
     assert callable(compile_targeting("key", content.get("targeting")))
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    content=st.dictionaries(st.sampled_from(["state", "variants", "targeting", "metadata"]), json_values, max_size=4)
+    | st.fixed_dictionaries(
+        {"state": st.just("ENABLED"), "variants": st.dictionaries(st.text(max_size=3), json_values, max_size=3)},
+        optional={"targeting": json_values, "defaultVariant": json_values, "metadata": json_values},
+    )
+)
+def test_what_the_fast_validator_lets_through_the_other_does_too(content: dict[str, Any]) -> None:
+    try:
+        check_shape(content)
+    except InvalidDefinition:
+        return
+    if is_surely_valid("flag", content):
+        check_schema("flag", content)
+
+
+def test_good_flags_take_the_fast_way() -> None:
+    assert [name for name, good in GOOD.items() if not is_surely_valid("flag", good)] == []

@@ -88,7 +88,23 @@ def test_the_public_default_stays_out_of_a_split(tmp_path: Path) -> None:
 def test_rules_of_unchanged_flags_are_lent_to_the_next_set(tmp_path: Path) -> None:
     write(tmp_path, {"a": flag({"if": [BUILDER, "v2", "v1"]}), "b": flag()})
     first = FlagSet(read(tmp_path))
+    first.evaluate("a", Subject())
+    assert first.flags["a"].rule is not None
     write(tmp_path, {"a": flag({"if": [BUILDER, "v2", "v1"]}), "b": flag(defaultVariant="v2")})
     second = FlagSet(read(tmp_path, first.definitions), last=first)
     assert second.flags["a"].rule is first.flags["a"].rule
     assert second.evaluate("a", Subject()).definitions == second.version != first.version
+
+
+def test_what_was_asked_is_prepared_in_the_next_set_and_the_rest_when_it_is_asked(tmp_path: Path) -> None:
+    rule = {"if": [BUILDER, "v2", "v1"]}
+    write(tmp_path, {"a": flag(rule), "b": flag(rule)})
+    first = FlagSet(read(tmp_path))
+    assert not first.flags["a"].prepared
+    first.evaluate("a", Subject())
+    write(tmp_path, {"a": flag(rule, defaultVariant="v2"), "b": flag(rule, defaultVariant="v2")})
+    second = FlagSet(read(tmp_path, first.definitions), last=first)
+    assert [second.flags[key].prepared for key in "ab"] == [True, False]
+    builder = Subject(None, {"persona": "BUILDER"})
+    assert [answer.variant for answer in second.evaluate_all(builder).values()] == ["v2", "v2"]
+    assert second.flags["b"].prepared

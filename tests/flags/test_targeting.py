@@ -99,7 +99,14 @@ targetings = st.one_of(
 
 def _set_of(targeting: Any, variants: dict[str, Any] | None = None, default: str | None = "v1") -> FlagSet:
     definition = FlagDefinition(
-        "the-flag", "team.json", FlagType.STRING, True, variants or VARIANTS, default, "digest", targeting or None
+        "the-flag",
+        "team.json",
+        FlagType.STRING,
+        True,
+        variants or VARIANTS,
+        default,
+        "digest",
+        json.dumps(targeting) if targeting else None,
     )
     return FlagSet(Definitions((definition,)))
 

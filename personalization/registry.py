@@ -216,7 +216,7 @@ class ModelRegistry:
         """The model's folder, locked, without what a process that died had left half done."""
         home = self._home(name)
         if not new and not self.versions(name):
-            raise UnknownModel(f"there is no model {name!r}; there are: {', '.join(self.names()) or 'none'}")
+            raise self._unknown(name)
         with _told():
             self._files.make(home / "versions")
             self._files.make(home / "promotions")
@@ -243,8 +243,10 @@ class ModelRegistry:
     def _replaced(self, name: str) -> int:
         pointer = self.pointer(name)
         target = _target(self._promotions(name, pointer), pointer.live)
-        if target is None:
-            raise NotPromotable(f"{name} has no version to go back to" if pointer.live else f"{name} has nothing live")
+        if pointer.live is None:
+            raise NotPromotable(f"{name} has nothing live")
+        if target is None or target not in self.versions(name):
+            raise NotPromotable(f"{name} has no version to go back to (any more), name one of those there are")
         return target
 
     def _promotions(self, name: str, pointer: Pointer) -> tuple[Promotion, ...]:
@@ -259,10 +261,15 @@ class ModelRegistry:
         try:
             return (_version_folder(self._home(name), version) / file).read_bytes()
         except FileNotFoundError as error:
-            known = ", ".join(str(each) for each in self.versions(name)) or "none"
-            raise UnknownModel(f"there is no {label_of(name, version)}; versions of {name}: {known}") from error
+            raise self._unknown(name, version) from error
         except OSError as error:
             raise _unavailable(error) from error
+
+    def _unknown(self, name: str, version: int | None = None) -> UnknownModel:
+        versions = ", ".join(str(each) for each in self.versions(name))
+        if version is None or not versions:
+            return UnknownModel(f"there is no model {name!r}; there are: {', '.join(self.names()) or 'none'}")
+        return UnknownModel(f"there is no {label_of(name, version)}; versions of {name}: {versions}")
 
 
 def _version_folder(home: Path, version: int) -> Path:

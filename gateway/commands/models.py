@@ -54,9 +54,15 @@ def show(label: Label, directory: Folder = None) -> None:
 
 @app.command()
 def promote(label: Label, because: Because, directory: Folder = None) -> None:
-    """Make a version live. Running gateways take it within a second, after they asked its canaries."""
+    """Make a version live, once its checksum and its canaries fit. Running gateways take it within a second."""
+    from personalization.assembly import load_policy
+    from personalization.bandit.canaries import check_canaries
+
+    registry = _registry(directory)
     name, version = _parsed(label)
-    _echo(name, _registry(directory).promote(name, version, {"because": because, "by": "gateway models"}))
+    stored = registry.load(name, version)
+    check_canaries(load_policy(stored), stored.manifest.canaries)
+    _echo(name, registry.promote(name, version, {"because": because, "by": "gateway models"}))
 
 
 @app.command()

@@ -114,6 +114,16 @@ def test_a_reason_has_to_be_given(folder: Path) -> None:
     assert run("models", "promote", "shelf@2")[0] == 2
 
 
+def test_a_version_that_was_stored_cut_off_is_not_made_live(folder: Path) -> None:
+    snapshot = snapshot_of(400)
+    ModelRegistry(folder / REGISTRY_FOLDER, SystemClock()).add(
+        "shelf", snapshot.model[:-700], canaries=snapshot.canaries
+    )
+    with pytest.raises(ModelDamaged, match="shelf@3 answers"):
+        run("models", "promote", "shelf@3", "--because", "it was there")
+    assert pointer(folder) == Pointer(1, 1)
+
+
 def test_a_damaged_version_is_not_shown_as_sound(folder: Path) -> None:
     file = folder / REGISTRY_FOLDER / "shelf" / "versions" / "2" / "model.bin"
     file.write_bytes(file.read_bytes()[:-1])

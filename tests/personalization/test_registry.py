@@ -116,6 +116,8 @@ def test_pruning_keeps_the_newest_the_live_one_and_where_a_rollback_goes(tmp_pat
     assert sorted(each.name for each in (tmp_path / "shelf" / "promotions").iterdir()) == [
         f"{revision:08}.json" for revision in (2, 4, 5, 6)
     ]
+    with pytest.raises(NotPromotable, match="any more"):
+        registry.rollback("shelf", {})
     assert registry.add("shelf", b"model", canaries=[]).version == 10
 
 

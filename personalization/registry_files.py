@@ -1,15 +1,9 @@
 """How the registry touches the disk: each step is whole or not done at all, and durable when it returns."""
 
-import fcntl
 import os
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
-
-from personalization.errors import RegistryUnavailable
 
 
 class Files(Protocol):
@@ -59,28 +53,6 @@ class DiskFiles:
             shutil.rmtree(folder)
         else:
             folder.unlink(missing_ok=True)
-
-
-@contextmanager
-def locked(file: Path, patience: float) -> Iterator[None]:
-    """Hold the lock of this file; the operating system gives it back even when the process is killed.
-
-    Raises:
-        RegistryUnavailable: others held it for `patience` seconds.
-        OSError: the file cannot be opened.
-    """
-    until = time.monotonic() + patience
-    with file.open("ab") as open_file:
-        while True:
-            try:
-                fcntl.flock(open_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                if time.monotonic() >= until:
-                    raise RegistryUnavailable(f"the registry was locked for {patience} s, try again") from error
-                time.sleep(0.002)
-            else:
-                break
-        yield
 
 
 def _sync(folder: Path) -> None:

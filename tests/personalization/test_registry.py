@@ -10,8 +10,8 @@ from personalization.bandit.canaries import Canary
 from personalization.clock import ManualClock, SystemClock
 from personalization.errors import InvalidModel, ModelDamaged, NotPromotable, RegistryUnavailable, UnknownModel
 from personalization.events import DecisionContext
+from personalization.file_lock import alone
 from personalization.registry import ModelRegistry
-from personalization.registry_files import locked
 from personalization.registry_records import Change, DataRange, Pointer
 from tests.personalization.hub_suite import START
 
@@ -166,6 +166,6 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 def test_a_lock_is_waited_for_within_bounds(tmp_path: Path) -> None:
     registry_with(tmp_path, 1)
     impatient = ModelRegistry(tmp_path, SystemClock(), patience=0.01)
-    with locked(tmp_path / "shelf" / "lock", 1.0), pytest.raises(RegistryUnavailable, match="locked"):
+    with alone(tmp_path / "shelf" / "lock"), pytest.raises(RegistryUnavailable, match="locked"):
         impatient.promote("shelf", 1, {})
     assert impatient.promote("shelf", 1, {}).revision == 1

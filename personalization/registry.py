@@ -253,9 +253,11 @@ class ModelRegistry:
     def _promotions(self, name: str, pointer: Pointer) -> tuple[Promotion, ...]:
         """The changes that came true, oldest first. One of a later revision was begun by a process that died."""
         folder = self._home(name) / "promotions"
+        found: list[Promotion] = []
         with _told():
-            files = sorted(folder.glob("*.json")) if folder.is_dir() else []
-            found = [decode_promotion(file.read_bytes()) for file in files]
+            for file in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+                with suppress(FileNotFoundError):  # another process pruned it meanwhile
+                    found.append(decode_promotion(file.read_bytes()))
         return tuple(each for each in found if each.revision <= pointer.revision)
 
     def _read(self, name: str, version: int, file: str) -> bytes:

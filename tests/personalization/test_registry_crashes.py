@@ -173,5 +173,6 @@ def check(registry: ModelRegistry, acknowledged: list[str]) -> None:
     pointer = registry.pointer("shelf")
     assert pointer.revision >= max(revisions, default=0)
     assert max(registry.versions("shelf")) >= max(versions)
+    registry.listing("shelf")
     if pointer.live is not None:
-        registry.listing("shelf")
+        registry.load("shelf", pointer.live)

@@ -21,8 +21,7 @@ from pathlib import Path
 from personalization.bandit.canaries import Canary
 from personalization.clock import Clock
 from personalization.errors import ModelDamaged, NotPromotable, RegistryUnavailable, UnknownModel
-from personalization.file_lock import alone
-from personalization.registry_files import DiskFiles, Files
+from personalization.registry_files import DiskFiles, Files, locked
 from personalization.registry_records import (
     Change,
     DataRange,
@@ -221,7 +220,7 @@ class ModelRegistry:
         with _told():
             self._files.make(home / "versions")
             self._files.make(home / "promotions")
-            with alone(home / "lock", self._patience):
+            with locked(home / "lock", self._patience):
                 for rest in ("new", "old"):
                     self._files.remove(home / rest)
                 yield home

@@ -2,8 +2,16 @@
 
 import os
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
+
+from personalization.errors import RegistryUnavailable
+from personalization.file_lock import alone
+
+_LOOKS_AGAIN_S = 0.002
 
 
 class Files(Protocol):
@@ -53,6 +61,28 @@ class DiskFiles:
             shutil.rmtree(folder)
         else:
             folder.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(lock: Path, patience: float) -> Iterator[None]:
+    """Hold the lock of this file, once others let go of it.
+
+    Raises:
+        RegistryUnavailable: others held it for `patience` seconds.
+        OSError: the file cannot be opened.
+    """
+    until = time.monotonic() + patience
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(alone(lock, wait=False))
+            except BlockingIOError as error:
+                if time.monotonic() >= until:
+                    raise RegistryUnavailable(f"the registry was locked for {patience} s, try again") from error
+                time.sleep(_LOOKS_AGAIN_S)
+            else:
+                break
+        yield
 
 
 def _sync(folder: Path) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from personalization.assembly import HUB_FILE, load_policy
+from personalization.assembly import load_policy
 from personalization.bandit.policy import Policy
 from personalization.bandit.uniform import Uniform
 from personalization.clock import SystemClock
@@ -23,6 +23,7 @@ from personalization.decision.verification import (
 from personalization.errors import ModelError, PersonaError, UnknownDecision
 from personalization.events import Decision, Outcome, OutcomeKind
 from personalization.hub.lookup import HubLookup
+from personalization.hub.sqlite_file import HUB_FILE
 from personalization.hub.topics import DECISIONS, OUTCOMES
 from personalization.registry import REGISTRY_FOLDER, ModelRegistry
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from gateway.commands import components, data, documents, flags
+from gateway.commands import components, data, decisions, documents, flags, models
 from gateway.commands.preview import preview
 from gateway.commands.schema import schema
 from gateway.commands.settings import settings
@@ -45,8 +45,10 @@ app.command()(settings)
 app.command()(token)
 app.command()(upstream)
 app.add_typer(data.app, name="data")
+app.add_typer(decisions.app, name="decisions")
 app.add_typer(flags.app, name="flags")
 app.add_typer(components.app, name="components")
+app.add_typer(models.app, name="models")
 
 documents_app = typer.Typer(help="The manifest of trusted documents.", no_args_is_help=True)
 documents_app.command()(documents.add)

@@ -41,7 +41,9 @@ from gateway.viewer import Viewers
 from gateway.visits import Visits
 from personalization.assembly import Personalization, open_personalization
 from personalization.clock import Clock, Deadline
+from personalization.decision.conduct import Conduct
 from personalization.errors import PersonaError
+from personalization.events import DecisionMode
 from personalization.hub.retention import Retention
 from resolvers.batching import LoaderMetrics
 from resolvers.fallbacks import Fallbacks
@@ -133,7 +135,9 @@ class Assembly:
         viewers = Viewers(settings, keys, clock, registry)
         await viewers.warm()
         retention = Retention(timedelta(days=settings.hub_retention_days), settings.hub_retention_events)
-        personalization = await open_personalization(settings.data_dir, clock, tracer, registry, retention=retention)
+        personalization = await open_personalization(
+            settings.data_dir, clock, tracer, registry, retention=retention, conduct=_conduct(settings)
+        )
         stack.push_async_callback(personalization.aclose)
         vocabulary = Vocabulary().with_segments(settings.flags_segments)
         directory = settings.flags_dir or DEMO_DIRECTORY
@@ -242,6 +246,10 @@ class Assembly:
             _log.warning("shop_not_answering", reason=type(error).__name__)
         else:
             standby.keep(None, shelves[0])
+
+
+def _conduct(settings: Settings) -> Conduct:
+    return Conduct(DecisionMode[settings.policy_mode.name], settings.holdback, settings.exploration_floor)
 
 
 class _GraphQLDoor:

@@ -25,9 +25,12 @@ from personalization.errors import (
     HubUnavailable,
     InvalidDistribution,
     InvalidEvent,
+    InvalidFeature,
     JournalFull,
+    ModelError,
     PartitionLost,
     PersonaError,
+    UnknownDecision,
 )
 from resolvers.errors import (
     ForbiddenContext,
@@ -274,6 +277,9 @@ ERROR_KINDS: Mapping[type[PersonaError], ErrorKind] = MappingProxyType(
         PartitionLost: INTERNAL,
         GroupMismatch: INTERNAL,
         StartRefused: INTERNAL,
+        UnknownDecision: INTERNAL,
+        InvalidFeature: INTERNAL,
+        ModelError: INTERNAL,
     }
 )
 

@@ -31,6 +31,15 @@ class DocumentsMode(StrEnum):
     ONLY = "only"
 
 
+class PolicyMode(StrEnum):
+    """How far the decisions of bandits go."""
+
+    LOG_ONLY = "log_only"
+    APPRENTICE = "apprentice"
+    ONLINE = "online"
+    FALLBACK = "fallback"
+
+
 class Settings(BaseSettings):
     """Settings of the gateway. The name of a member in capitals behind `GATEWAY_` is its environment variable."""
 
@@ -39,7 +48,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     workers: int = Field(1, ge=1, le=64, description="Processes that answer requests.")
-    data_dir: Path = Field(Path("var"), description="Folder for the embedded shop and the hub.")
+    data_dir: Path = Field(Path("var"), description="Folder for the embedded shop, the hub and the models.")
 
     source: SourceKind = Field(SourceKind.EMBEDDED, description="The E-Commerce API: `embedded`, `http` or `oscar`.")
     upstream_url: str = Field(
@@ -121,6 +130,17 @@ class Settings(BaseSettings):
     )
     hub_retention_days: float = Field(7.0, gt=0, le=3650, description="Days that events are kept in the hub.")
     hub_retention_events: int = Field(2_000_000, ge=1000, description="Most events of a topic kept in the hub.")
+    policy_mode: PolicyMode = Field(
+        PolicyMode.ONLINE,
+        description="Who decides: evenly and `log_only`, the default while an `apprentice` learns it, the live model "
+        "`online` (evenly while there is none), or the default as a `fallback`.",
+    )
+    holdback: float = Field(
+        0.05, ge=0, le=1, description="Share of subjects who always get the default on shelves while a model decides."
+    )
+    exploration_floor: float = Field(
+        0.05, ge=0, le=1, description="Least share of a drawn distribution that is spread evenly over its actions."
+    )
 
     drain_timeout_s: float = Field(10.0, gt=0, description="Longest a stopping server finishes what it began.")
     otlp_endpoint: str | None = Field(

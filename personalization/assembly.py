@@ -6,20 +6,22 @@ from pathlib import Path
 from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry
 
+from personalization.bandit.policy import Policy
 from personalization.bandit.uniform import Uniform
 from personalization.clock import Clock
+from personalization.decision.conduct import Conduct
 from personalization.decision.journal import DecisionJournal
+from personalization.decision.live_policy import LivePolicies
 from personalization.decision.service import DecisionService
 from personalization.errors import HubUnavailable
 from personalization.exposures import ExposureJournal
 from personalization.hub.retention import Pruner, Retention
 from personalization.hub.sqlite import SqliteHub
-from personalization.hub.sqlite_file import HubFile
+from personalization.hub.sqlite_file import HUB_FILE, HubFile
 from personalization.hub.topics import DECISIONS
 from personalization.ids import new_id
 from personalization.outcomes import Outcomes
-
-HUB_FILE = "hub.sqlite3"
+from personalization.registry import REGISTRY_FOLDER, ModelRegistry, StoredModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Personalization:
     pruner: Pruner
     journal: DecisionJournal
     exposure_journal: ExposureJournal
+    live: LivePolicies
     decisions: DecisionService
     outcomes: Outcomes
 
@@ -43,6 +46,7 @@ class Personalization:
 
     async def aclose(self) -> None:
         """Write what the journals hold, then close the hub. Safe to call twice."""
+        await self.live.aclose()
         await self.journal.aclose()
         await self.exposure_journal.aclose()
         await self.pruner.aclose()
@@ -63,8 +67,11 @@ async def open_personalization(
     *,
     retention: Retention | None = None,
     max_bytes: int | None = None,
+    conduct: Conduct | None = None,
 ) -> Personalization:
-    """The parts of one process over the hub in `data_dir`, which its other processes share. Call it after the fork.
+    """The parts of one process over the hub and the registry in `data_dir`, which its other processes share.
+
+    Call it after the fork. Until a model is live in the registry, decisions are drawn evenly and logged.
 
     Does not fail when the folder cannot be written: decisions are made all the same and wait in the journal,
     outcomes raise `HubUnavailable`, and all goes on once the folder can be written.
@@ -73,9 +80,25 @@ async def open_personalization(
     pruner = Pruner(hub, retention or Retention(), registry)
     journal = DecisionJournal(hub, registry)
     exposure_journal = ExposureJournal(hub, registry)
-    decisions = DecisionService(Uniform(), journal, clock=clock, ids=new_id, tracer=tracer, registry=registry)
+    live = LivePolicies.over(ModelRegistry(data_dir / REGISTRY_FOLDER, clock), load_policy, registry)
+    decisions = DecisionService(
+        Uniform(), journal, clock=clock, ids=new_id, tracer=tracer, registry=registry, live=live, conduct=conduct
+    )
     outcomes = Outcomes(hub, clock=clock, ids=new_id, tracer=tracer, registry=registry)
     await pruner.start()
     await journal.start()
     await exposure_journal.start()
-    return Personalization(hub, pruner, journal, exposure_journal, decisions, outcomes)
+    await live.start()
+    return Personalization(hub, pruner, journal, exposure_journal, live, decisions, outcomes)
+
+
+def load_policy(stored: StoredModel) -> Policy:
+    """The policy in a stored model.
+
+    Raises:
+        InvalidModel: the bytes or the settings are none that VW can load.
+    """
+    from personalization.bandit.vw import VwPolicy  # only a process that has a model to serve loads the library
+    from personalization.bandit.vw_settings import VwSettings
+
+    return VwPolicy(stored.data, VwSettings.of(stored.manifest.settings), stored.manifest.label)

@@ -35,3 +35,35 @@ class JournalFull(PersonaError):
 
 class InvalidDistribution(PersonaError):
     """A policy gave probabilities that are negative, not finite, below the floor, or do not sum to one."""
+
+
+class UnknownDecision(PersonaError):
+    """The hub has no decision with this id (any more)."""
+
+
+class InvalidFeature(PersonaError):
+    """A context or an action holds what no policy may be asked about or learn from: which member, what was received."""
+
+
+class ModelError(PersonaError):
+    """A model cannot be stored, found, loaded or trusted; the subclass says which."""
+
+
+class InvalidModel(ModelError):
+    """The bytes or the settings of a model are none that can be loaded."""
+
+
+class ModelDamaged(ModelError):
+    """A stored model is not what was stored: its checksum, its manifest or a canary does not fit."""
+
+
+class UnknownModel(ModelError):
+    """The registry has no such model or version."""
+
+
+class NotPromotable(ModelError):
+    """A version cannot be made live: it is already, or there is none to go back to."""
+
+
+class RegistryUnavailable(ModelError):
+    """The registry's folder could not be read or written, or stayed locked; its cause says why."""

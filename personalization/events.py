@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+HOLDBACK = "HOLDBACK"
+"""The reason of a decision that gave the default because its subject belongs to the group that always gets it."""
+
 
 class Persona(StrEnum):
     """The five target persons of multilevel selling."""
@@ -79,7 +82,7 @@ class ExposureEventKind(StrEnum):
 class DecisionContext:
     """What a decision depends on. Every member may be unknown (None).
 
-    `placement` is where the choice stands (a `Placement`'s value, or `component:<name>`).
+    `placement` is where the choice stands (a `Placement`'s value, `component:<name>` or `flag:<key>`).
     """
 
     placement: str
@@ -89,6 +92,11 @@ class DecisionContext:
     region: str | None = None
     season: str | None = None
     device: str | None = None
+
+
+def is_shelf(placement: str) -> bool:
+    """Whether a shelf of products stands there, rather than a component or another flag."""
+    return ":" not in placement
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +178,19 @@ class ExposureEvent:
     received_at: datetime
     session: str | None = None
     trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedDecision:
+    """A decision, what came of it, and what that is worth; its id is the decision's.
+
+    `outcomes` are those within the window that arrived in time, in the order in which they happened. Only a row that
+    was `displayed` is an example to learn from: the reward of one that nobody saw is 0 and means nothing.
+    `joined_at` is when the decision was closed in event time, the same however often it is joined.
+    """
+
+    decision: Decision
+    outcomes: tuple[Outcome, ...]
+    reward: float
+    displayed: bool
+    joined_at: datetime

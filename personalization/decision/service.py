@@ -13,12 +13,16 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from personalization.bandit.policy import Policy
 from personalization.bandit.sampling import floored, normalized, sample
 from personalization.clock import Clock
+from personalization.decision.conduct import Conduct
 from personalization.decision.journal import DecisionJournal
+from personalization.decision.live_policy import LivePolicies, LivePolicy
 from personalization.errors import InvalidDistribution, JournalFull
-from personalization.events import Decision, DecisionContext, DecisionMode
+from personalization.events import HOLDBACK, Decision, DecisionContext, DecisionMode
 from personalization.ids import Ids
 
 DRAWN = "DRAWN"
+IMITATED = "IMITATED"
+SWITCHED_OFF = "SWITCHED_OFF"
 NO_CONTEXT = "NO_CONTEXT"
 INVALID_DISTRIBUTION = "INVALID_DISTRIBUTION"
 POLICY_FAILED = "POLICY_FAILED"
@@ -27,6 +31,8 @@ JOURNAL_FULL = "JOURNAL_FULL"
 NO_POLICY = "default@1"
 """The policy of decisions that no policy made: always the default."""
 
+_ANY_FLAG = "flag:"
+_ROUNDING = 1e-12
 _DEFAULTS = UUID("5a6f3c0e-8b0c-5d3b-9a55-0c3f8c6b7e21")
 
 _log = structlog.get_logger()
@@ -35,9 +41,13 @@ _log = structlog.get_logger()
 class DecisionService:
     """Chooses for a context, always with an answer and without waiting for anything. Use it from one event loop.
 
-    The policy is fixed, so decisions have mode `LOG_ONLY`: they explore, are served and logged, and nothing learns
-    from them yet. When the policy fails, its distribution is no distribution, or the journal is full, the answer is
-    the default action with mode `FALLBACK` and one of the reasons above.
+    Who chooses is a matter of `conduct`. `policy` is fixed: it explores while no model of `live` decides, with mode
+    `LOG_ONLY`. A model that decides does so with mode `ONLINE`; there, who belongs to the holdback group gets the
+    default with reason `HOLDBACK`. An apprentice serves the default with mode `APPRENTICE`. Those two are logged with
+    the probability 1 that they had: they are no sample of the other actions (see `bandit.lessons.explored`).
+
+    When the policy fails, its distribution is no distribution, or the journal is full, the answer is the default
+    action with mode `FALLBACK` and one of the reasons above.
     """
 
     def __init__(
@@ -49,8 +59,12 @@ class DecisionService:
         ids: Ids,
         tracer: Tracer,
         registry: CollectorRegistry,
+        live: LivePolicies | None = None,
+        conduct: Conduct | None = None,
     ) -> None:
         self._policy = policy
+        self._live = live
+        self._conduct = conduct or Conduct()
         self._journal = journal
         self._clock = clock
         self._ids = ids
@@ -59,8 +73,9 @@ class DecisionService:
 
     @property
     def policy_version(self) -> str:
-        """Name and version of the policy that decides."""
-        return self._policy.version
+        """Name and version of the policy that decides about components and other flags now."""
+        mode, policy = self._standing(_ANY_FLAG)
+        return NO_POLICY if mode in {DecisionMode.FALLBACK, DecisionMode.APPRENTICE} else policy.version
 
     def decide(
         self,
@@ -157,16 +172,57 @@ class DecisionService:
         if question.trace_id is None:
             question = replace(question, trace_id=_trace_id(span))
         try:
-            decision = self._drawn(question)
+            decision = self._chosen(question)
         except Exception as error:  # a policy may raise whatever it likes, and the page still gets its answer
             decision = self._fell_back(question, question.default(), _reason(error))
         self._metrics.seconds.observe(perf_counter() - started)
         self._end(span, decision)
         return decision, span.get_span_context()
 
-    def _drawn(self, question: "Question") -> Decision:
-        given = self._policy.distribution(question.context, question.actions)
-        distribution = floored(normalized(given, len(question.actions)), question.floor)
+    def _chosen(self, question: "Question") -> Decision:
+        match self._standing(question.context.placement):
+            case DecisionMode.FALLBACK, _:
+                return self._fell_back(question, question.default(), SWITCHED_OFF)
+            case DecisionMode.APPRENTICE, _:
+                return self._apprenticed(question)
+            case DecisionMode.ONLINE, _ if self._held_back(question):
+                return self._certain(question, self._ids(), question.default(), DecisionMode.ONLINE, HOLDBACK)
+            case mode, policy:
+                return self._drawn(question, policy, mode)
+
+    def _standing(self, placement: str) -> tuple[DecisionMode, Policy]:
+        """The mode that decisions at a placement have now, and the policy that draws those that are drawn."""
+        mode, live = self._conduct.mode, self._live_at(placement)
+        learning = mode is DecisionMode.APPRENTICE and (live is None or not live.graduated)
+        if learning or mode is DecisionMode.FALLBACK:
+            return mode, self._policy
+        if mode is DecisionMode.LOG_ONLY or live is None or live.current is None:
+            return DecisionMode.LOG_ONLY, self._policy
+        return DecisionMode.ONLINE, live.current
+
+    def _live_at(self, placement: str) -> LivePolicy | None:
+        return None if self._live is None else self._live.at(placement)
+
+    def _held_back(self, question: "Question") -> bool:
+        return self._conduct.holds_back(question.context, question.subject, question.session)
+
+    def _apprenticed(self, question: "Question") -> Decision:
+        """The default, and a look at how probable the model would have made it."""
+        default, live = question.default(), self._live_at(question.context.placement)
+        if live is not None and live.current is not None and default in question.actions:
+            given = live.current.distribution(question.context, question.actions)
+            live.observe_agreement(given[question.actions.index(default)])
+        return self._certain(question, self._ids(), default, DecisionMode.APPRENTICE, IMITATED)
+
+    def _distribution(self, question: "Question", policy: Policy) -> tuple[float, ...]:
+        """What the policy gives, mixed with an even one where an action is below the floor."""
+        actions = len(question.actions)
+        given = normalized(policy.distribution(question.context, question.actions), actions)
+        floor = max(question.floor, self._conduct.floor / actions)
+        return given if min(given) >= floor - _ROUNDING else floored(given, floor)
+
+    def _drawn(self, question: "Question", policy: Policy, mode: DecisionMode) -> Decision:
+        distribution = self._distribution(question, policy)
         decision_id = self._ids()
         index = sample(distribution, decision_id)
         return Decision(
@@ -177,8 +233,8 @@ class DecisionService:
             distribution=distribution,
             action=question.actions[index],
             probability=distribution[index],
-            policy=self._policy.version,
-            mode=DecisionMode.LOG_ONLY,
+            policy=policy.version,
+            mode=mode,
             reason=DRAWN,
             subject=question.subject,
             session=question.session,

@@ -1,5 +1,6 @@
 """Which variants a flag can give: every one that is given to anybody, and none that the rule shuts out."""
 
+import json
 from itertools import product
 from typing import Any
 
@@ -30,9 +31,8 @@ RECENT: dict[str, Any] = {"sem_ver": [{"var": "appVersion"}, ">=", "2.0.0"]}
 
 
 def _flag(targeting: Any, metadata: dict[str, Any] | None = None, default: str | None = "v1") -> FlagDefinition:
-    return FlagDefinition(
-        "f", "f.json", FlagType.STRING, True, VARIANTS, default, "digest", targeting or None, metadata or {}
-    )
+    rule = json.dumps(targeting) if targeting else None
+    return FlagDefinition("f", "f.json", FlagType.STRING, True, VARIANTS, default, "digest", rule, metadata or {})
 
 
 def _outcomes(targeting: Any) -> set[str | None]:

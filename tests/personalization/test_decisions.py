@@ -16,7 +16,9 @@ from personalization.bandit.sampling import sample
 from personalization.bandit.uniform import Uniform
 from personalization.clock import ManualClock
 from personalization.codec import decode_decision
+from personalization.decision.conduct import Conduct
 from personalization.decision.journal import DecisionJournal, JournalLimits
+from personalization.decision.live_policy import LivePolicies
 from personalization.decision.service import DecisionService
 from personalization.errors import InvalidDistribution, JournalFull
 from personalization.events import Decision, DecisionContext, DecisionMode, ShelfAction
@@ -44,7 +46,14 @@ class Fixed:
 class Setup:
     """A decision service and everything around it that can be looked at."""
 
-    def __init__(self, policy: Policy | None = None, tracer: Tracer | None = None, capacity: int = 100) -> None:
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        tracer: Tracer | None = None,
+        capacity: int = 100,
+        live: LivePolicies | None = None,
+        conduct: Conduct | None = None,
+    ) -> None:
         numbers = count(1)
         self.registry = CollectorRegistry()
         self.clock = ManualClock(START)
@@ -57,6 +66,8 @@ class Setup:
             ids=lambda: f"0198c0de-0000-7000-8000-{next(numbers):012x}",
             tracer=tracer or NoOpTracer(),
             registry=self.registry,
+            live=live,
+            conduct=conduct,
         )
 
     async def journalled(self) -> list[Decision]:

@@ -47,7 +47,7 @@ async def test_a_tag_reports_an_outcome_of_a_decision(gateway: GatewayClient) ->
     hit = f"v=2&tid=G-1&cid=1.2&en=add_to_cart&pr1=id4711~qt2&ep.decision_id={decision['id']}"
     assert (await gateway.http.post(f"/events/ga4/g/collect?{hit}")).status_code == 204
     (outcome,) = await gateway.events("outcomes")
-    (decided,) = await gateway.events("decisions")
+    (decided,) = (each for each in await gateway.events("decisions") if each["id"] == decision["id"])
     assert (outcome["decision_id"], outcome["kind"]) == (decision["id"], "ADDED_TO_BASKET")
     assert outcome["session"] == decided["session"]
 

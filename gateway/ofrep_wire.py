@@ -137,4 +137,4 @@ def _error_code(code: ErrorCode) -> str:
 
 
 def _digest(*parts: object) -> str:
-    return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]

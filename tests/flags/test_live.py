@@ -286,7 +286,7 @@ async def test_a_storm_of_reloads_fails_delays_or_tears_no_answer(tmp_path: Path
         stop.set()
         await task
         for thread in threads:
-            thread.join()
+            thread.join(20)
         await flags.aclose()
     order = {version: state for state, version in enumerate(expected)}
     for asker in askers:

@@ -72,7 +72,7 @@ def receiving() -> Iterator[tuple[Receiver, str]]:
         yield receiver, f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
-        thread.join()
+        thread.join(20)
         server.server_close()
 
 

@@ -87,7 +87,7 @@ def test_whatever_differs_is_in_the_tag(one: Any, other: Any) -> None:
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Whether two states are the same but for the order of attributes; `True` is not 1."""
+    """Whether two states are the same but for the order of attributes and members; `True` is not 1."""
     ordered = [(state[0], sorted((n, repr(v)) for n, v in state[1].items()), *state[2:]) for state in (one, other)]
     return bool(ordered[0] == ordered[1])
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -39,15 +40,21 @@ async def http_source(url: str) -> AsyncIterator[HttpSource]:
 def served(source: CommerceSource, tracer: Tracer | None = None) -> Iterator[str]:
     """The address of a server of this source, which runs in a thread until the block ends."""
     app = build_upstream(source, clock=SystemClock(), tracer=tracer or NoOpTracer())
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_level="warning", access_log=False, timeout_graceful_shutdown=10
+    )
     server, socket = uvicorn.Server(config), config.bind_socket()
-    thread = threading.Thread(target=server.run, args=([socket],))
+    thread = threading.Thread(target=server.run, args=([socket],), daemon=True)
     thread.start()
     try:
+        while not server.started:  # until then connections are refused
+            assert thread.is_alive(), "the server did not start"
+            time.sleep(0.005)
         yield f"http://127.0.0.1:{socket.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join()
+        thread.join(20)
+        assert not thread.is_alive(), "the server did not end"
 
 
 async def facts_of(source: CommerceSource) -> Facts:

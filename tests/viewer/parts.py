@@ -116,7 +116,7 @@ def provider(content: object) -> Iterator[Provider]:
             yield server
         finally:
             server.shutdown()
-            thread.join()
+            thread.join(20)
 
 
 def development(folder: Path) -> Settings:

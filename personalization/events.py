@@ -170,3 +170,19 @@ class ExposureEvent:
     received_at: datetime
     session: str | None = None
     trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedDecision:
+    """A decision, what came of it, and what that is worth; its id is the decision's.
+
+    `outcomes` are those within the window that arrived in time, in the order in which they happened. Only a row that
+    was `displayed` is an example to learn from: the reward of one that nobody saw is 0 and means nothing.
+    `joined_at` is when the decision was closed in event time, the same however often it is joined.
+    """
+
+    decision: Decision
+    outcomes: tuple[Outcome, ...]
+    reward: float
+    displayed: bool
+    joined_at: datetime

@@ -15,7 +15,7 @@ from personalization.join.reward import JoinRules, RewardRule
 from personalization.join.state import Fate, decode_state, encode_state
 from tests.join.histories import FAR, PATIENCE, RULES, SLACK, START, Arrival, expected, history
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 LIMITS = JoinLimits(patience=PATIENCE)
 RANDOM = st.randoms(use_true_random=False)
 
@@ -174,7 +174,7 @@ def test_a_page_that_reports_no_display_can_be_taken_at_its_word() -> None:
     assert joined(rules=JoinRules(RewardRule(assume_displayed=True))).displayed
 
 
-def fates(*steps: Decision | Outcome | float) -> dict[str, int]:
+def fates(*steps: Decision | Outcome | float) -> dict[Fate, int]:
     """What becomes of outcomes; a number is the seconds to which time advances."""
     joiner = Joiner(limits=JoinLimits(remember=timedelta(seconds=100)))
     for step in steps:

@@ -1,10 +1,6 @@
 """Processes that join are killed with -9 again and again: each decision has its row, once, and the right one."""
 
 import asyncio
-import sys
-from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,60 +8,24 @@ from random import Random
 
 from personalization.clock import SystemClock
 from personalization.codec import decode_joined
-from personalization.events import Decision, Outcome, OutcomeKind
+from personalization.events import Decision, JoinedDecision, Outcome, OutcomeKind
 from personalization.hub.sqlite import SqliteHub
 from personalization.hub.sqlite_file import HubFile
 from personalization.hub.topics import JOINED
 from personalization.ids import new_id
 from tests.join.histories import Arrival, expected, history
+from tests.join.hubs import new_event
 from tests.join.joining import RULES
-from tests.join.test_online import new_event
-
-ROOT = Path(__file__).parents[2]
-KILLS = 10
-LONGEST = 60.0
+from tests.join.killing import LONGEST, Kills, killed_again_and_again
 
 
-@asynccontextmanager
-async def members(folder: Path, stop: asyncio.Event, random: Random) -> AsyncIterator[list[int]]:
-    """Two processes that join, each killed after a while and started again, until told to stop; the kills so far."""
-    kills = [0]
-
-    async def keep() -> None:
-        while not stop.is_set():
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.join.joining", str(folder), cwd=ROOT, stdout=DEVNULL
-            )
-            try:
-                longest = random.uniform(0.4, 2.0) if kills[0] < KILLS else LONGEST
-                async with asyncio.timeout(longest):
-                    await asyncio.wait(
-                        {asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())},
-                        return_when=asyncio.FIRST_COMPLETED,
-                    )
-            except TimeoutError:
-                kills[0] += 1
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                await process.wait()
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(2):
-            group.create_task(keep())
-        try:
-            yield kills
-        finally:
-            stop.set()
-
-
-async def shop(hub: SqliteHub, random: Random, kills: list[int]) -> list[Arrival]:
+async def shop(hub: SqliteHub, random: Random, kills: Kills) -> list[Arrival]:
     """Decisions and their outcomes, now, for as long as there are members to be killed."""
     taken: list[Arrival] = []
     clock = SystemClock()
     model = next(each.event for each in history(Random(1), 1) if isinstance(each.event, Decision))
     async with asyncio.timeout(LONGEST):
-        while kills[0] < KILLS:
+        while kills.done < kills.wanted:
             now = clock.now()
             decision = replace(model, id=new_id(), at=now)
             happened = now + timedelta(milliseconds=random.randint(0, 100))
@@ -84,15 +44,16 @@ async def shop(hub: SqliteHub, random: Random, kills: list[int]) -> list[Arrival
 
 
 async def test_no_row_is_lost_and_none_is_there_twice(tmp_path: Path) -> None:
-    random, stop = Random(11), asyncio.Event()
+    random, kills = Random(11), Kills(10)
     hub = SqliteHub(HubFile(tmp_path / "hub.sqlite3", busy=30.0), SystemClock(), new_id)
-    async with members(tmp_path, stop, random) as kills:
+    async with killed_again_and_again("tests.join.joining", tmp_path, kills, random):
         wanted = expected(await shop(hub, random, kills), RULES)
-        rows = []
+        rows: list[JoinedDecision] = []
         async with asyncio.timeout(LONGEST), hub.consumer("checking", [JOINED]) as consumer:
             while len(rows) < len(wanted):
                 rows += [decode_joined(each.event.value) for each in await consumer.poll_batch(1_000, 0.1)]
-        await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)
+            rows += [decode_joined(each.event.value) for each in await consumer.poll_batch(1_000, 0.1)]
     await hub.aclose()
     assert len(rows) == len(wanted)
     assert {each.decision.id: each for each in rows} == wanted

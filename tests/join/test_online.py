@@ -17,11 +17,11 @@ from opentelemetry.trace import NoOpTracer, Tracer
 from prometheus_client import CollectorRegistry
 
 from personalization.clock import ManualClock
-from personalization.codec import decode_joined, encode_decision, encode_outcome
+from personalization.codec import decode_joined
 from personalization.events import Decision, JoinedDecision
 from personalization.hub.consumer import Pace
 from personalization.hub.memory import MemoryHub
-from personalization.hub.topics import DECISIONS, JOINED, OUTCOMES, Appended, NewEvent, StoredEvent
+from personalization.hub.topics import DECISIONS, JOINED, OUTCOMES, Appended, NewEvent
 from personalization.ids import new_id
 from personalization.join.checkpoints import Checkpoint, Checkpoints
 from personalization.join.joiner import JoinLimits
@@ -29,6 +29,7 @@ from personalization.join.metrics import JoinMetrics
 from personalization.join.online import GROUP, JoinPace, OnlineJoin
 from personalization.join.partition import TOPICS
 from tests.join.histories import FAR, PATIENCE, RULES, SLACK, START, Arrival, expected, history
+from tests.join.hubs import new_event, stored
 
 LONGEST = 30.0
 PACE = JoinPace(slack=SLACK.total_seconds(), wait=0.001, checkpoint=3.0, batch=7, rows=3, backoff=0.001)
@@ -71,13 +72,6 @@ class ForgetfulCheckpoints(Checkpoints):
         return super().read(partition, log_id) if self.random.random() < 0.8 else None
 
 
-def new_event(arrival: Arrival, headers: dict[str, str] | None = None) -> tuple[str, NewEvent]:
-    event = arrival.event
-    if isinstance(event, Decision):
-        return DECISIONS, NewEvent(event.id, event.id, encode_decision(event), headers or {})
-    return OUTCOMES, NewEvent(event.id, event.decision_id, encode_outcome(event), headers or {})
-
-
 def online(
     hub: MemoryHub,
     checkpoints: Checkpoints,
@@ -105,14 +99,6 @@ async def kept_running(hub: MemoryHub, checkpoints: Checkpoints, clock: ManualCl
         except Crash:
             continue
         return
-
-
-async def stored(hub: MemoryHub, topic: str = JOINED) -> list[StoredEvent]:
-    events: list[StoredEvent] = []
-    async with hub.consumer(f"checking {topic}", [topic]) as consumer:
-        while batch := await consumer.poll_batch(1_000, 0):
-            events.extend(batch)
-    return events
 
 
 async def rows_in(hub: MemoryHub) -> list[JoinedDecision]:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from gateway.commands import components, data, documents, flags
+from gateway.commands import components, data, documents, flags, lake
+from gateway.commands.join import join
 from gateway.commands.preview import preview
 from gateway.commands.schema import schema
 from gateway.commands.settings import settings
@@ -40,6 +41,7 @@ def serve(
 
 
 app.command()(preview)
+app.command()(join)
 app.command()(schema)
 app.command()(settings)
 app.command()(token)
@@ -47,6 +49,7 @@ app.command()(upstream)
 app.add_typer(data.app, name="data")
 app.add_typer(flags.app, name="flags")
 app.add_typer(components.app, name="components")
+app.add_typer(lake.app, name="lake")
 
 documents_app = typer.Typer(help="The manifest of trusted documents.", no_args_is_help=True)
 documents_app.command()(documents.add)

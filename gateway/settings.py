@@ -118,6 +118,15 @@ class Settings(BaseSettings):
     hub_retention_days: float = Field(7.0, gt=0, le=3650, description="Days that events are kept in the hub.")
     hub_retention_events: int = Field(2_000_000, ge=1000, description="Most events of a topic kept in the hub.")
 
+    join_window_s: float = Field(20.0, gt=0, description="How long after a decision an outcome counts.")
+    join_lateness_s: float = Field(
+        2.0, ge=0, description="How much later it may be received and still count; a decision is joined after both."
+    )
+    join_assume_displayed: bool = Field(
+        False, description="Whether all that was served counts as displayed, for pages that do not report it."
+    )
+    lake_dir: Path | None = Field(None, description="Folder of the lake; unset, `lake` in the data folder.")
+
     drain_timeout_s: float = Field(10.0, gt=0, description="Longest a stopping server finishes what it began.")
     otlp_endpoint: str | None = Field(
         None, description="Base address of an OTLP/HTTP receiver; unset, no traces leave the process."

@@ -14,12 +14,10 @@ from personalization.errors import HubUnavailable
 from personalization.exposures import ExposureJournal
 from personalization.hub.retention import Pruner, Retention
 from personalization.hub.sqlite import SqliteHub
-from personalization.hub.sqlite_file import HubFile
+from personalization.hub.sqlite_file import HUB_FILE, HubFile
 from personalization.hub.topics import DECISIONS
 from personalization.ids import new_id
 from personalization.outcomes import Outcomes
-
-HUB_FILE = "hub.sqlite3"
 
 
 @dataclass(frozen=True, slots=True)

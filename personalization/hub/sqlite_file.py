@@ -7,6 +7,9 @@ from pathlib import Path
 
 from personalization.errors import HubUnavailable
 
+HUB_FILE = "hub.sqlite3"
+"""Name of the file in the data folder."""
+
 _SCHEMA_VERSION = 1
 _SCHEMA = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT",

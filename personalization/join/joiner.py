@@ -26,7 +26,7 @@ class JoinLimits:
     remember: timedelta = timedelta(minutes=10)
     most_held: int = 50_000
     most_waiting: int = 20_000
-    most_closed: int = 100_000
+    most_closed: int = 50_000
 
 
 @dataclass(frozen=True, slots=True)

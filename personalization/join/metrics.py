@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from personalization.events import JoinedDecision, OutcomeKind
 from personalization.join.partition import PartitionJoin
+from personalization.metrics import total
 
 
 class JoinMetrics:
@@ -49,6 +50,10 @@ class JoinMetrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+
+    def summary(self) -> dict[str, float]:
+        """What matters most, by name."""
+        return {"rows": total(self.rows), "held": total(self.held)}
 
     def count_rows(self, rows: Sequence[JoinedDecision]) -> None:
         """Count rows that are durable."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from personalization.codec import decode_decision, decode_outcome
+from personalization.errors import InvalidEvent
 from personalization.hub.groups import Place
 from personalization.hub.topics import DECISIONS, OUTCOMES, StoredEvent
 from personalization.join.checkpoints import Checkpoint, Mark
@@ -15,6 +16,7 @@ from personalization.tracing import TRACEPARENT
 
 TOPICS = (DECISIONS, OUTCOMES)
 _EVENTS_OF_A_MARK = 256
+_MOST_AHEAD = timedelta(days=1)
 
 
 class PartitionJoin:
@@ -54,7 +56,7 @@ class PartitionJoin:
         """Take an event; False when the state held it already.
 
         Raises:
-            InvalidEvent: it cannot be read; it was passed over.
+            InvalidEvent: it cannot be read, or is of a time to come; it was passed over.
         """
         topic, offset = stored.topic, stored.offset
         self.read_until(topic, stored.appended_at)
@@ -64,10 +66,12 @@ class PartitionJoin:
         self.unsaved += 1
         if topic == DECISIONS:
             decision = decode_decision(stored.event.value)
+            _check_time(decision.at, stored)
             self.joiner.decided(decision, stored.event.headers.get(TRACEPARENT))
             self._mark(topic, offset, self._rules.closes_at(decision))
         else:
             outcome = decode_outcome(stored.event.value)
+            _check_time(outcome.received_at, stored)
             self.joiner.happened(outcome)
             longest = max(self._limits.patience, self._rules.longest_hold)
             self._mark(topic, offset, outcome.received_at + longest)
@@ -118,3 +122,9 @@ class PartitionJoin:
             marks.append(Mark(last.offset, max(last.needed_until, needed_until)))
         else:
             marks.append(Mark(offset, needed_until))
+
+
+def _check_time(at: datetime, stored: StoredEvent) -> None:
+    """Refuse what lies more than a day after it came in: it would be held, and needed, until then."""
+    if at - stored.appended_at > _MOST_AHEAD:
+        raise InvalidEvent(f"{stored.topic} {stored.event.id}: {at.isoformat()} is a time to come")

@@ -14,7 +14,6 @@ from typing import Protocol
 
 import orjson
 import pyarrow as pa
-import structlog
 
 from personalization.files import sync, write_whole
 from personalization.lake.layout import PARQUET, Lake
@@ -27,8 +26,6 @@ RUN_FILE = "run.json"
 KEPT_RUNS = 3
 
 Value = int | float | str | datetime
-
-_log = structlog.get_logger()
 
 
 class Runner(Protocol):
@@ -144,9 +141,7 @@ def _run_step(runner: Runner, step: str, values: Mapping[str, Value], folder: Pa
     runner.run_to_parquet(sql_of(step, values), target)
     sync(target)
     runner.register_parquet(step, [target])
-    dataset = Dataset(step, count_rows(target), digest_of(target))
-    _log.info("lake_dataset_written", dataset=step, rows=dataset.rows)
-    return dataset
+    return Dataset(step, count_rows(target), digest_of(target))
 
 
 def _write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> Mapping[str, Sequence[Path]]:

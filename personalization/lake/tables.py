@@ -1,14 +1,20 @@
 """The columns of each topic in the raw zone, and events as rows of them. Times are microseconds in UTC."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pyarrow as pa
 
-from personalization.codec import decode_decision, decode_joined, decode_outcome
+from personalization.codec import (
+    decode_decision,
+    decode_exposure,
+    decode_exposure_event,
+    decode_joined,
+    decode_outcome,
+)
 from personalization.errors import InvalidEvent
-from personalization.events import Decision, Outcome
+from personalization.events import Decision, Exposure, ExposureEvent, Outcome
 from personalization.hub import topics
 from personalization.hub.topics import StoredEvent
 from personalization.tracing import TRACEPARENT
@@ -47,6 +53,20 @@ _OUTCOME = (
     ("session", _TEXT),
     ("trace_id", _TEXT),
 )
+_EXPOSURE = (
+    ("exposed_at", TIME),
+    *((name, _TEXT) for name in ("flag", "variant", "decider", "rule", "definitions", "subject")),
+    ("hash_version", pa.int64()),
+    *((name, _TEXT) for name in ("policy", "decision_id", "session", "trace_id")),
+)
+_EXPOSURE_EVENT = (
+    ("exposure_id", _TEXT),
+    ("kind", _TEXT),
+    ("occurred_at", TIME),
+    ("received_at", TIME),
+    ("session", _TEXT),
+    ("trace_id", _TEXT),
+)
 _JOINED = (
     *_DECISION,
     ("outcomes", pa.list_(pa.struct([("id", _TEXT), *_OUTCOME]))),
@@ -73,6 +93,11 @@ def table_of(topic: str) -> RawTable:
             return RawTable(pa.schema([*ENVELOPE, *_OUTCOME]), lambda value: outcome_row(decode_outcome(value)))
         case topics.JOINED:
             return RawTable(pa.schema([*ENVELOPE, *_JOINED]), _joined_row)
+        case topics.EXPOSURES:
+            return RawTable(pa.schema([*ENVELOPE, *_EXPOSURE]), _exposure_row)
+        case topics.EXPOSURE_EVENTS:
+            schema = pa.schema([*ENVELOPE, *_EXPOSURE_EVENT])
+            return RawTable(schema, lambda value: _members(decode_exposure_event(value)))
         case _:
             return RawTable(pa.schema([*ENVELOPE, ("value", pa.binary())]), lambda value: {"value": value})
 
@@ -152,6 +177,15 @@ def _joined_row(value: bytes) -> Row:
         "displayed": joined.displayed,
         "joined_at": joined.joined_at,
     }
+
+
+def _exposure_row(value: bytes) -> Row:
+    row = _members(decode_exposure(value))
+    return row | {"exposed_at": row.pop("at")}
+
+
+def _members(event: Exposure | ExposureEvent) -> Row:
+    return {each.name: getattr(event, each.name) for each in fields(event) if each.name != "id"}
 
 
 def _row(table: RawTable, stored: StoredEvent) -> Row:

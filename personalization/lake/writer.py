@@ -12,15 +12,25 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from personalization.errors import HubUnavailable, PartitionLost
 from personalization.hub.groups import Place
-from personalization.hub.topics import DECISIONS, JOINED, OUTCOMES, Consumer, Hub, StoredEvent
+from personalization.hub.topics import (
+    DECISIONS,
+    EXPOSURE_EVENTS,
+    EXPOSURES,
+    JOINED,
+    OUTCOMES,
+    Consumer,
+    Hub,
+    StoredEvent,
+)
 from personalization.lake.errors import LakeUnavailable
 from personalization.lake.layout import Lake, RawFile, RawPlace
 from personalization.lake.locks import locked
 from personalization.lake.parquet import write_table
 from personalization.lake.tables import raw_table
+from personalization.metrics import total
 
 GROUP = "lake"
-TOPICS = (DECISIONS, OUTCOMES, JOINED)
+TOPICS = (DECISIONS, OUTCOMES, JOINED, EXPOSURES, EXPOSURE_EVENTS)
 
 _log = structlog.get_logger()
 
@@ -146,6 +156,7 @@ class LakeWriter:
             files, rows = await asyncio.to_thread(write_raw, self._lake, self._source, events)
             self._metrics.files.labels(place[0]).inc(files)
             self._metrics.events.labels(place[0]).inc(rows)
+            _log.info("lake_written", topic=place[0], partition=place[1], files=files, rows=rows)
 
     async def _commit(self, offsets: Mapping[Place, int]) -> None:
         """Tell the group; when that fails the events are read again, and known by their offsets."""
@@ -193,6 +204,11 @@ class LakeMetrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+
+    def summary(self) -> dict[str, float]:
+        """What matters most, by name: events written, files, events held."""
+        named = (("events", self.events), ("files", self.files), ("held", self.held))
+        return {name: total(metric) for name, metric in named}
 
 
 def write_raw(lake: Lake, source: str, events: Sequence[StoredEvent]) -> tuple[int, int]:

@@ -12,10 +12,18 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from personalization.clock import ManualClock
-from personalization.codec import encode_outcome
-from personalization.events import Decision, Outcome, OutcomeKind
+from personalization.codec import encode_exposure, encode_exposure_event, encode_joined, encode_outcome
+from personalization.events import (
+    Decision,
+    Exposure,
+    ExposureEvent,
+    ExposureEventKind,
+    JoinedDecision,
+    Outcome,
+    OutcomeKind,
+)
 from personalization.hub.memory import MemoryHub
-from personalization.hub.topics import DECISIONS, OUTCOMES, NewEvent
+from personalization.hub.topics import DECISIONS, EXPOSURE_EVENTS, EXPOSURES, JOINED, OUTCOMES, NewEvent
 from personalization.ids import new_id
 from personalization.lake.errors import LakeBusy, LakeDamaged, LakeUnavailable
 from personalization.lake.layout import Lake, RawFile, RawPlace, live
@@ -103,10 +111,31 @@ async def test_an_event_that_cannot_be_read_is_kept_as_it_is(hub: MemoryHub, lak
 
 
 async def test_topics_of_others_are_kept_as_bytes(hub: MemoryHub, lake: Lake) -> None:
-    await hub.append("exposures", [NewEvent("x", "k", b"anything", {"traceparent": "t"})])
-    await LakeWriter(hub, lake, LakeMetrics(CollectorRegistry()), topics=["exposures"]).run_once()
-    (row,) = rows_in(lake.path(lake.files("exposures")[0]))
+    await hub.append("others", [NewEvent("x", "k", b"anything", {"traceparent": "t"})])
+    await LakeWriter(hub, lake, LakeMetrics(CollectorRegistry()), topics=["others"]).run_once()
+    (row,) = rows_in(lake.path(lake.files("others")[0]))
     assert (row["id"], row["value"], row["traceparent"]) == ("x", b"anything", "t")
+
+
+async def test_every_topic_has_its_columns(hub: MemoryHub, lake: Lake) -> None:
+    exposure = Exposure("e", START, "hero", "v2", "DEFAULT", "STATIC", "d1", "visitor:1", hash_version=3)
+    seen = ExposureEvent("s", "e", ExposureEventKind.SEEN, START, START)
+    decision = next(each.event for each in history(Random(1), 1) if isinstance(each.event, Decision))
+    click = Outcome("o", decision.id, OutcomeKind.DETAIL_DISPLAYED, START, START)
+    joined = JoinedDecision(decision, (click,), 1.0, True, START)
+    for topic, event_id, value in (
+        (EXPOSURES, "e", encode_exposure(exposure)),
+        (EXPOSURE_EVENTS, "s", encode_exposure_event(seen)),
+        (JOINED, decision.id, encode_joined(joined)),
+    ):
+        await hub.append(topic, [NewEvent(event_id, event_id, value)])
+    await writer(hub, lake).run_once()
+    rows = {topic: next(rows_in(lake.path(lake.files(topic)[0]))) for topic in lake.topics()}
+    assert (rows[EXPOSURES]["exposed_at"], rows[EXPOSURES]["hash_version"]) == (START, 3)
+    assert (rows[EXPOSURE_EVENTS]["exposure_id"], rows[EXPOSURE_EVENTS]["kind"]) == ("e", "SEEN")
+    assert (rows[JOINED]["reward"], rows[JOINED]["displayed"], rows[JOINED]["action"]) == (1.0, True, decision.action)
+    assert [each["id"] for each in rows[JOINED]["outcomes"]] == ["o"]
+    assert all(row["unreadable"] is None for row in rows.values())
 
 
 async def test_times_and_numbers_are_exact(hub: MemoryHub, clock: ManualClock, lake: Lake) -> None:

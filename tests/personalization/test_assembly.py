@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NoOpTracer
 from prometheus_client import CollectorRegistry
 
-from personalization.assembly import HUB_FILE, Personalization, open_personalization
+from personalization.assembly import Personalization, open_personalization
 from personalization.clock import ManualClock, SystemClock
 from personalization.codec import decode_decision, decode_exposure, decode_outcome
 from personalization.errors import HubUnavailable
@@ -17,7 +17,7 @@ from personalization.events import DecisionContext, DecisionMode, OutcomeKind, S
 from personalization.hub.memory import MemoryHub
 from personalization.hub.retention import Pruner, Retention
 from personalization.hub.sqlite import SqliteHub
-from personalization.hub.sqlite_file import HubFile
+from personalization.hub.sqlite_file import HUB_FILE, HubFile
 from personalization.hub.topics import DECISIONS, EXPOSURES, OUTCOMES
 from personalization.ids import new_id
 from personalization.outcomes import OutcomeReport

@@ -9,5 +9,5 @@ SELECT
 FROM decisions AS d
 LEFT JOIN rules AS own ON own.placement = d.placement AND own.placement <> ''
 CROSS JOIN (SELECT * FROM rules WHERE placement = '') AS usual
-WHERE d.unreadable IS NULL
+WHERE d.unreadable IS NULL AND d.decided_at <= d.appended_at + INTERVAL '86400' SECOND
 QUALIFY ROW_NUMBER() OVER (PARTITION BY d.id ORDER BY d.appended_at, d.hub_partition, d.hub_offset) = 1

@@ -5,7 +5,7 @@ WITH copies AS (
         o.*,
         ROW_NUMBER() OVER (PARTITION BY o.id ORDER BY o.appended_at, o.hub_partition, o.hub_offset) AS copy
     FROM outcomes AS o
-    WHERE o.unreadable IS NULL
+    WHERE o.unreadable IS NULL AND o.received_at <= o.appended_at + INTERVAL '86400' SECOND
 ),
 dated AS (
     SELECT

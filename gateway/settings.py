@@ -118,9 +118,12 @@ class Settings(BaseSettings):
     hub_retention_days: float = Field(7.0, gt=0, le=3650, description="Days that events are kept in the hub.")
     hub_retention_events: int = Field(2_000_000, ge=1000, description="Most events of a topic kept in the hub.")
 
-    join_window_s: float = Field(20.0, gt=0, description="How long after a decision an outcome counts.")
+    join_window_s: float = Field(20.0, gt=0, le=86_400, description="How long after a decision an outcome counts.")
     join_lateness_s: float = Field(
-        2.0, ge=0, description="How much later it may be received and still count; a decision is joined after both."
+        2.0,
+        ge=0,
+        le=86_400,
+        description="How much later it may be received and still count; a decision is joined after both.",
     )
     join_assume_displayed: bool = Field(
         False, description="Whether all that was served counts as displayed, for pages that do not report it."

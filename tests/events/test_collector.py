@@ -14,9 +14,10 @@ from starlette.requests import Request
 
 from gateway.collector import HITS, MEASUREMENTS, Ga4Collector
 from gateway.tags import EventIntake
-from personalization.assembly import HUB_FILE, Personalization
+from personalization.assembly import Personalization
 from personalization.codec import decode_exposure_event, decode_outcome
 from personalization.events import ExposureEventKind, OutcomeKind
+from personalization.hub.sqlite_file import HUB_FILE
 from personalization.hub.topics import EXPOSURE_EVENTS, OUTCOMES
 from resolvers.sources.embedded_build import prepare_store
 from tests.events.parts import DECISION, EXPOSURE, check_problem, exposed, rate, read_file, stored, viewer_of

@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 
 from gateway.settings import Settings
-from personalization.assembly import HUB_FILE
 from personalization.clock import ManualClock, SystemClock
 from personalization.codec import decode_exposure
+from personalization.hub.sqlite_file import HUB_FILE
 from personalization.hub.topics import EXPOSURES
 from tests.events.parts import DECISION, EXPOSURE, read_file
 from tests.gateway.client import GatewayClient, running

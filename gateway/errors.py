@@ -29,6 +29,7 @@ from personalization.errors import (
     PartitionLost,
     PersonaError,
 )
+from personalization.lake.errors import LakeError
 from resolvers.errors import (
     ForbiddenContext,
     InvalidArgument,
@@ -273,6 +274,7 @@ ERROR_KINDS: Mapping[type[PersonaError], ErrorKind] = MappingProxyType(
         StickyUnavailable: INTERNAL,
         PartitionLost: INTERNAL,
         GroupMismatch: INTERNAL,
+        LakeError: INTERNAL,
         StartRefused: INTERNAL,
     }
 )

@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         2.0,
         ge=0,
         le=86_400,
-        description="How much later it may be received and still count; a decision is joined after both.",
+        description="How much later it may be received and still count; then the decision is joined.",
     )
     join_assume_displayed: bool = Field(
         False, description="Whether all that was served counts as displayed, for pages that do not report it."

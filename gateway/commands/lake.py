@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +11,7 @@ from typing import Annotated
 import typer
 
 from gateway.settings import Settings
+from personalization.lake.errors import LakeUnavailable
 
 app = typer.Typer(help="The lake: raw files from the hub, and what the ETL makes of them.", no_args_is_help=True)
 
@@ -17,6 +20,7 @@ LakeDir = Annotated[
 ]
 Time = datetime.fromisoformat
 SETTLED = timedelta(minutes=2)
+SPILL = ".spill"
 
 
 @app.command()
@@ -67,8 +71,9 @@ def etl(
     span = JoinSpan(end, _utc(period_start) or month, _utc(closing) or end)
     if since is not None:
         span = JoinSpan(end, span.period_start, span.period_end, _utc(since) or end)
-    with DuckDbRunner() as runner:
-        run = join_offline(Lake(_root(settings, lake_dir)), runner, new_id(), join_rules(settings), span)
+    root = _root(settings, lake_dir)
+    with _telling(), DuckDbRunner(spill=root / SPILL) as runner:
+        run = join_offline(Lake(root), runner, new_id(), join_rules(settings), span)
     for dataset in run.datasets:
         typer.echo(f"{dataset.name:16} {dataset.rows:10,} rows")
     typer.echo(f"{run.folder} is current")
@@ -88,7 +93,8 @@ def compact(
     from personalization.lake.layout import Lake
 
     limits = CompactionLimits(most_rows, timedelta(minutes=grace))
-    done = compact_lake(Lake(_root(Settings(), lake_dir)), datetime.now(UTC), limits)
+    with _telling():
+        done = compact_lake(Lake(_root(Settings(), lake_dir)), datetime.now(UTC), limits)
     typer.echo(f"{done.written} merged files of {done.rows:,} rows written, {done.removed} parts removed")
 
 
@@ -99,8 +105,9 @@ def verify(lake_dir: LakeDir = None) -> None:
     from personalization.lake.layout import Lake
     from personalization.lake.verification import verify as verify_lake
 
-    with DuckDbRunner() as runner:
-        report = verify_lake(Lake(_root(Settings(), lake_dir)), runner)
+    root = _root(Settings(), lake_dir)
+    with _telling(), DuckDbRunner(spill=root / SPILL) as runner:
+        report = verify_lake(Lake(root), runner)
     for each in report.findings:
         typer.echo(f"{each.problem.value} {each.where}: {each.message}")
     typer.echo(f"{report.files} files, {report.rows:,} rows, {len(report.findings)} findings", err=True)
@@ -129,6 +136,15 @@ async def _write(settings: Settings, root: Path, once: bool, linger: float, metr
             await until_stopped(lambda stop: reporting("lake_progress", metrics.summary, writer.run(stop)))
     finally:
         await hub.aclose()
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Say what the disk refuses as an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise LakeUnavailable(f"the lake cannot be used: {error.strerror}: {error.filename}") from error
 
 
 def _root(settings: Settings, given: Path | None) -> Path:

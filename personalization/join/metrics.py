@@ -36,6 +36,11 @@ class JoinMetrics:
         self.away = Counter(
             "gateway_join_hub_away_total", "Times the join waited for an unavailable hub.", registry=registry
         )
+        self.unsaved = Counter(
+            "gateway_join_checkpoint_failures_total",
+            "Checkpoints that the disk did not take; the open windows would be read again.",
+            registry=registry,
+        )
         self.seconds = Histogram("gateway_join_checkpoint_seconds", "Time to write checkpoints.", registry=registry)
         self.held = Gauge(
             "gateway_join_held",

@@ -1,6 +1,7 @@
 """The online join: drives the joiner from the hub, and writes the rows back to it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -109,10 +110,9 @@ class OnlineJoin:
             await self._save(tuple(self._partitions))
 
     def _take(self, batch: Sequence[StoredEvent], before: datetime) -> None:
-        for stored in batch:
-            partition = self._partitions.get(stored.partition)
-            if partition is not None:
-                self._take_one(partition, stored)
+        results = Counter((stored.topic, self._take_one(stored)) for stored in batch)
+        for (topic, result), count in results.items():
+            self._metrics.events.labels(topic, result).inc(count)
         if len(batch) < self._pace.batch:
             read = {(each.topic, each.partition) for each in batch}
             for number, partition in self._partitions.items():
@@ -120,14 +120,14 @@ class OnlineJoin:
                     if (topic, number) not in read:
                         partition.read_until(topic, before)
 
-    def _take_one(self, partition: PartitionJoin, stored: StoredEvent) -> None:
+    def _take_one(self, stored: StoredEvent) -> str:
+        """Hand an event to its partition; `taken`, `skipped` or `invalid`."""
         try:
-            taken = partition.take(stored)
+            taken = self._partitions[stored.partition].take(stored)
         except InvalidEvent:
-            self._metrics.events.labels(stored.topic, "invalid").inc()
             _log.warning("join_event_invalid", topic=stored.topic, partition=stored.partition, offset=stored.offset)
-        else:
-            self._metrics.events.labels(stored.topic, "taken" if taken else "skipped").inc()
+            return "invalid"
+        return "taken" if taken else "skipped"
 
     async def _write(self, rows: Sequence[Joined], stop: asyncio.Event) -> None:
         """Append the rows durably; until that is done nothing may be saved."""
@@ -174,10 +174,19 @@ class OnlineJoin:
             for number in partitions:
                 partition = self._partitions[number]
                 if partition.unsaved:
-                    await asyncio.to_thread(self._checkpoints.write, number, partition.checkpoint(self._log_id))
-                    partition.unsaved = 0
+                    await self._write_checkpoint(partition)
                 offsets.update(partition.needed_from())
             await self._commit(offsets)
+
+    async def _write_checkpoint(self, partition: PartitionJoin) -> None:
+        """Without one the open windows are read again, so a disk that is full stops nobody."""
+        try:
+            await asyncio.to_thread(self._checkpoints.write, partition.partition, partition.checkpoint(self._log_id))
+        except OSError as error:
+            self._metrics.unsaved.inc()
+            _log.warning("join_checkpoint_not_written", partition=partition.partition, kind=type(error).__name__)
+        else:
+            partition.unsaved = 0
 
     async def _commit(self, offsets: Mapping[Place, int]) -> None:
         news = {place: offset for place, offset in offsets.items() if self._committed.get(place) != offset}

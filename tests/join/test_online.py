@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -32,6 +33,7 @@ from tests.join.histories import FAR, PATIENCE, RULES, SLACK, START, Arrival, ex
 from tests.join.hubs import new_event, stored
 
 LONGEST = 30.0
+INVALID_DECISIONS = {"topic": DECISIONS, "result": "invalid"}
 PACE = JoinPace(slack=SLACK.total_seconds(), wait=0.001, checkpoint=3.0, batch=7, rows=3, backoff=0.001)
 
 
@@ -263,3 +265,35 @@ async def test_a_row_goes_on_with_the_trace_of_its_decision(tmp_path: Path) -> N
 def test_a_damaged_checkpoint_is_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "partition-0.json").write_bytes(content)
     assert Checkpoints(tmp_path).read(0, "x") is None
+
+
+async def test_a_disk_that_takes_no_checkpoints_stops_nobody(tmp_path: Path) -> None:
+    clock, stop, registry = ManualClock(START), asyncio.Event(), CollectorRegistry()
+    hub = MemoryHub(clock, new_id, pace=Pace(interval=0.0005))
+    (tmp_path / "join").write_text("a file where the folder should be")
+    arrivals = history(Random(9), 10)
+    task = asyncio.create_task(online(hub, Checkpoints(tmp_path / "join"), clock, registry).run(stop))
+    await feed(hub, clock, arrivals)
+    await until_joined(hub, clock, len(expected(arrivals)))
+    stop.set()
+    await task
+    assert {each.decision.id: each for each in await rows_in(hub)} == expected(arrivals)
+    assert (registry.get_sample_value("gateway_join_checkpoint_failures_total") or 0) > 0
+
+
+async def test_events_of_a_time_to_come_are_passed_over(tmp_path: Path) -> None:
+    clock, stop, registry = ManualClock(START), asyncio.Event(), CollectorRegistry()
+    hub = MemoryHub(clock, new_id, pace=Pace(interval=0.0005))
+    for arrival in history(Random(1), 3):
+        if isinstance(arrival.event, Decision):
+            topic, event = new_event(
+                replace(arrival, event=replace(arrival.event, at=datetime.max.replace(tzinfo=UTC)))
+            )
+            await hub.append(topic, [event])
+    task = asyncio.create_task(online(hub, Checkpoints(tmp_path), clock, registry).run(stop))
+    async with asyncio.timeout(LONGEST):
+        while registry.get_sample_value("gateway_join_events_total", INVALID_DECISIONS) != 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    stop.set()
+    await task
+    assert await rows_in(hub) == []

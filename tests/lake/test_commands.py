@@ -157,6 +157,21 @@ async def test_from_the_hub_to_joined_rows(hub: SqliteHub, tmp_path: Path) -> No
     assert "DAMAGED decisions/day=" in said
 
 
+@pytest.mark.parametrize("command", ["write", "etl", "compact"])
+async def test_what_the_disk_refuses_is_told_in_a_sentence(tmp_path: Path, command: str) -> None:
+    blocked = tmp_path / "lake"
+    blocked.write_text("a file where the folder should be")
+    hub = SqliteHub(HubFile(tmp_path / HUB_FILE), SystemClock(), new_id)
+    await append(hub, history(Random(1), 2))
+    await hub.aclose()
+    once = ["--once"] if command == "write" else []
+    async with gateway(tmp_path, "lake", command, *once) as process, asyncio.timeout(LONGEST):
+        _, said = await process.communicate()
+    assert process.returncode == 1
+    assert "gateway: the lake cannot be" in said.decode()
+    assert "Traceback" not in said.decode()
+
+
 @pytest.mark.parametrize(
     "command", [["join"], ["lake"], *(["lake", each] for each in ("write", "etl", "compact", "verify"))]
 )

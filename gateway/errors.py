@@ -29,6 +29,7 @@ from personalization.errors import (
     PartitionLost,
     PersonaError,
 )
+from personalization.join.rules_file import InvalidRules
 from personalization.lake.errors import LakeError
 from resolvers.errors import (
     ForbiddenContext,
@@ -274,6 +275,7 @@ ERROR_KINDS: Mapping[type[PersonaError], ErrorKind] = MappingProxyType(
         StickyUnavailable: INTERNAL,
         PartitionLost: INTERNAL,
         GroupMismatch: INTERNAL,
+        InvalidRules: INTERNAL,
         LakeError: INTERNAL,
         StartRefused: INTERNAL,
     }

@@ -128,6 +128,9 @@ class Settings(BaseSettings):
     join_assume_displayed: bool = Field(
         False, description="Whether all that was served counts as displayed, for pages that do not report it."
     )
+    join_rules: Path | None = Field(
+        None, description="File of rules (JSON) for placements whose outcomes are worth something else, or for longer."
+    )
     lake_dir: Path | None = Field(None, description="Folder of the lake; unset, `lake` in the data folder.")
 
     drain_timeout_s: float = Field(10.0, gt=0, description="Longest a stopping server finishes what it began.")

@@ -2,12 +2,13 @@
 
 import asyncio
 import sys
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from gateway.settings import Settings
-from personalization.join.reward import JoinRules
+from personalization.join.reward import JoinRules, RewardRule
 
 
 def join(
@@ -28,20 +29,26 @@ def join(
 
     settings = Settings()
     configure_logging(settings.log_level, stream=sys.stderr)
-    asyncio.run(_join(settings, slack, checkpoint, metrics_port))
+    asyncio.run(_join(settings, join_rules(settings), slack, checkpoint, metrics_port))
 
 
 def join_rules(settings: Settings) -> JoinRules:
-    """The rules of the join, online and offline alike, as the settings have them."""
-    from datetime import timedelta
+    """The rules of the join, online and offline alike, as the settings have them. Blocks.
 
-    from personalization.join.reward import RewardRule
+    Raises:
+        InvalidRules: the file of rules cannot be read.
+    """
+    from personalization.join.rules_file import read_rules
 
-    rule = RewardRule(window=timedelta(seconds=settings.join_window_s), assume_displayed=settings.join_assume_displayed)
-    return JoinRules(rule, lateness=timedelta(seconds=settings.join_lateness_s))
+    window = timedelta(seconds=settings.join_window_s)
+    rule = RewardRule(window=window, assume_displayed=settings.join_assume_displayed)
+    by_placement = {} if settings.join_rules is None else read_rules(settings.join_rules, rule)
+    return JoinRules(rule, by_placement, lateness=timedelta(seconds=settings.join_lateness_s))
 
 
-async def _join(settings: Settings, slack: float, checkpoint: float, metrics_port: int | None) -> None:
+async def _join(
+    settings: Settings, rules: JoinRules, slack: float, checkpoint: float, metrics_port: int | None
+) -> None:
     from gateway.processes import reporting, serve_metrics, until_stopped
     from gateway.telemetry import build_telemetry
     from personalization.clock import SystemClock
@@ -62,7 +69,7 @@ async def _join(settings: Settings, slack: float, checkpoint: float, metrics_por
         clock=clock,
         tracer=telemetry.tracer,
         metrics=metrics,
-        rules=join_rules(settings),
+        rules=rules,
         pace=JoinPace(slack=slack, checkpoint=checkpoint),
     )
     try:

@@ -1,7 +1,7 @@
 """Events on their way into a hub, and what is in one."""
 
-from personalization.codec import encode_decision, encode_outcome
-from personalization.events import Decision
+from personalization.codec import decode_joined, encode_decision, encode_outcome
+from personalization.events import Decision, JoinedDecision
 from personalization.hub.topics import DECISIONS, JOINED, OUTCOMES, Hub, NewEvent, StoredEvent
 from tests.join.histories import Arrival
 
@@ -19,3 +19,8 @@ async def stored(hub: Hub, topic: str = JOINED) -> list[StoredEvent]:
         while batch := await consumer.poll_batch(1_000, 0):
             events.extend(batch)
     return events
+
+
+async def rows_in_hub(hub: Hub) -> list[JoinedDecision]:
+    """The joined decisions in a hub, as often as they are there."""
+    return [decode_joined(each.event.value) for each in await stored(hub)]

@@ -18,7 +18,6 @@ from opentelemetry.trace import NoOpTracer, Tracer
 from prometheus_client import CollectorRegistry
 
 from personalization.clock import ManualClock
-from personalization.codec import decode_joined
 from personalization.events import Decision, JoinedDecision
 from personalization.hub.consumer import Pace
 from personalization.hub.memory import MemoryHub
@@ -30,7 +29,7 @@ from personalization.join.metrics import JoinMetrics
 from personalization.join.online import GROUP, JoinPace, OnlineJoin
 from personalization.join.partition import TOPICS
 from tests.join.histories import FAR, PATIENCE, RULES, SLACK, START, Arrival, expected, history
-from tests.join.hubs import new_event, stored
+from tests.join.hubs import new_event, rows_in_hub, stored
 
 LONGEST = 30.0
 INVALID_DECISIONS = {"topic": DECISIONS, "result": "invalid"}
@@ -103,10 +102,6 @@ async def kept_running(hub: MemoryHub, checkpoints: Checkpoints, clock: ManualCl
         return
 
 
-async def rows_in(hub: MemoryHub) -> list[JoinedDecision]:
-    return [decode_joined(each.event.value) for each in await stored(hub)]
-
-
 async def feed(hub: MemoryHub, clock: ManualClock, arrivals: Sequence[Arrival]) -> None:
     for each in arrivals:
         clock.at = max(clock.at, each.at)
@@ -136,7 +131,7 @@ async def joined_online(
         await feed(hub, clock, arrivals)
         await until_joined(hub, clock, len(expected(arrivals)))
         stop.set()
-    return await rows_in(hub)
+    return await rows_in_hub(hub)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 25), st.integers(1, 2))
@@ -171,7 +166,7 @@ async def test_a_member_that_leaves_hands_its_state_on(tmp_path: Path) -> None:
         for each in TOPICS
     )
     assert skipped > 0, "what the state held was passed over"
-    assert {each.decision.id: each for each in await rows_in(hub)} == expected(arrivals)
+    assert {each.decision.id: each for each in await rows_in_hub(hub)} == expected(arrivals)
 
 
 async def test_offsets_do_not_pass_what_is_still_needed(tmp_path: Path) -> None:
@@ -202,7 +197,7 @@ async def test_a_log_made_anew_is_read_from_its_beginning(tmp_path: Path) -> Non
         await until_joined(hub, clock, len(expected(arrivals)))
         stop.set()
         await task
-        assert {each.decision.id: each for each in await rows_in(hub)} == expected(arrivals)
+        assert {each.decision.id: each for each in await rows_in_hub(hub)} == expected(arrivals)
 
 
 async def test_the_join_waits_for_the_hub_and_says_so(tmp_path: Path) -> None:
@@ -219,7 +214,7 @@ async def test_the_join_waits_for_the_hub_and_says_so(tmp_path: Path) -> None:
     await until_joined(hub, clock, len(expected(arrivals)))
     stop.set()
     await task
-    assert {each.decision.id: each for each in await rows_in(hub)} == expected(arrivals)
+    assert {each.decision.id: each for each in await rows_in_hub(hub)} == expected(arrivals)
 
 
 async def test_what_cannot_be_read_is_counted_and_holds_nobody_up(tmp_path: Path) -> None:
@@ -277,7 +272,7 @@ async def test_a_disk_that_takes_no_checkpoints_stops_nobody(tmp_path: Path) -> 
     await until_joined(hub, clock, len(expected(arrivals)))
     stop.set()
     await task
-    assert {each.decision.id: each for each in await rows_in(hub)} == expected(arrivals)
+    assert {each.decision.id: each for each in await rows_in_hub(hub)} == expected(arrivals)
     assert (registry.get_sample_value("gateway_join_checkpoint_failures_total") or 0) > 0
 
 
@@ -296,4 +291,4 @@ async def test_events_of_a_time_to_come_are_passed_over(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
     stop.set()
     await task
-    assert await rows_in(hub) == []
+    assert await rows_in_hub(hub) == []

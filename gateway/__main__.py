@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from gateway.commands import components, data, decisions, documents, flags, models
+from gateway.commands import components, data, decisions, documents, flags, lake, models
+from gateway.commands.join import join
 from gateway.commands.preview import preview
 from gateway.commands.schema import schema
 from gateway.commands.settings import settings
@@ -40,6 +41,7 @@ def serve(
 
 
 app.command()(preview)
+app.command()(join)
 app.command()(schema)
 app.command()(settings)
 app.command()(token)
@@ -49,6 +51,7 @@ app.add_typer(decisions.app, name="decisions")
 app.add_typer(flags.app, name="flags")
 app.add_typer(components.app, name="components")
 app.add_typer(models.app, name="models")
+app.add_typer(lake.app, name="lake")
 
 documents_app = typer.Typer(help="The manifest of trusted documents.", no_args_is_help=True)
 documents_app.command()(documents.add)

@@ -11,6 +11,7 @@ from gateway.commands.join import join
 from gateway.commands.preview import preview
 from gateway.commands.schema import schema
 from gateway.commands.settings import settings
+from gateway.commands.simulate import simulate_shop
 from gateway.commands.token import token
 from gateway.commands.upstream import upstream
 from gateway.settings import Settings
@@ -44,6 +45,7 @@ app.command()(preview)
 app.command()(join)
 app.command()(schema)
 app.command()(settings)
+app.command(name="simulate")(simulate_shop)
 app.command()(token)
 app.command()(upstream)
 app.add_typer(data.app, name="data")

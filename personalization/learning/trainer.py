@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -19,6 +19,7 @@ from personalization.registry_records import DataRange, Manifest, label_of
 LOG = "log"
 """The member of a manifest's evidence that names the log of its offsets."""
 
+BY = "gateway learn"
 MOST_CULPRITS = 16
 VERSIONS_KEPT = 50
 
@@ -30,7 +31,23 @@ class Position:
     """How far a log was read: everything below `offsets`, which are by `topic/partition`."""
 
     log_id: str = ""
-    offsets: Mapping[str, int] | None = None
+    offsets: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Where learning goes on: the label of a version, or None for a new model, and how far that one had read.
+
+    `passed_over` newer versions were damaged, so what they had learned is to be learned again.
+    """
+
+    version: str | None
+    position: Position
+    passed_over: int
+
+    def known(self, log_id: str, topic: str, partition: int) -> int:
+        """Below this offset of this log everything is learned; of another log nothing is."""
+        return self.position.offsets.get(f"{topic}/{partition}", 0) if log_id == self.position.log_id else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +92,21 @@ class ModelTrainer:
         """The label of the version that this model grew out of; None for a new one."""
         return None if self._base is None else self._base.label
 
-    def resume(self) -> Position | None:
-        """Go on from the version to go on from, or the newest sound one before it; how far that one had read.
-
-        None when there is no version, so everything is to be learned.
+    def resume(self) -> Resumed:
+        """Go on from the version to go on from, or the newest sound one before it.
 
         Raises:
             RegistryUnavailable: it cannot be read.
         """
-        for version in self._ancestry():
+        versions = self._ancestry()
+        for passed_over, version in enumerate(versions):
             stored = self._sound(version)
             if stored is not None:
                 self._grow_from(stored)
-                data, log_id = stored.manifest.data, stored.manifest.evidence.get(LOG)
-                return Position(str(log_id or ""), None if data is None else data.offsets)
-        return None
+                data = stored.manifest.data
+                position = Position(str(stored.manifest.evidence.get(LOG, "")), {} if data is None else data.offsets)
+                return Resumed(stored.manifest.label, position, passed_over)
+        return Resumed(None, Position(), len(versions))
 
     def learn(self, joined: JoinedDecision) -> Refusal | None:
         """Learn from one decision, or why nothing was learned."""
@@ -123,20 +140,30 @@ class ModelTrainer:
             data_range=self._data_range(position),
             settings=self._settings.record(),
             metrics=self._metrics(health),
-            evidence={"by": "learn", LOG: position.log_id},
+            evidence={"by": BY, LOG: position.log_id},
         )
         self._base, self._bytes = manifest, snapshot.model
         self._pending.clear()
         if self._publish:
-            self._registry.promote(self.name, manifest.version, {"by": "learn", "because": "learned online"})
+            self._registry.promote(self.name, manifest.version, {"by": BY, "because": "learned online"})
         self._registry.prune(self.name, VERSIONS_KEPT)
         return Stored(manifest, health, culprits)
 
     def _ancestry(self) -> Sequence[int]:
-        """The versions that learning may go on from, best first."""
-        versions = self._registry.versions(self.name)
+        """The versions that learning may go on from, best first: the live one and older ones, else those made here."""
+        newest_first = self._registry.versions(self.name)[::-1]
         live = self._registry.pointer(self.name).live if self._publish else None
-        return tuple(reversed([each for each in versions if live is None or each <= live]))
+        if live is not None:
+            return tuple(each for each in newest_first if each <= live)
+        return tuple(each for each in newest_first if self._made_here(each))
+
+    def _made_here(self, version: int) -> bool:
+        try:
+            return self._registry.manifest(self.name, version).evidence.get("by") == BY
+        except RegistryUnavailable:
+            raise
+        except ModelError:
+            return True  # damaged, so it will be passed over, and what it had learned is learned again
 
     def _sound(self, version: int) -> StoredModel | None:
         try:
@@ -187,7 +214,7 @@ class ModelTrainer:
         events = len(times)
         if self._base is not None and self._base.data is not None:
             first, events = min(first, self._base.data.first), events + self._base.data.events
-        return DataRange(first, times[-1], events, position.offsets or {})
+        return DataRange(first, times[-1], events, position.offsets)
 
     def _metrics(self, health: WeightHealth) -> dict[str, float]:
         return {

@@ -13,7 +13,7 @@ from opentelemetry.trace import Link, Tracer
 from personalization.clock import Clock
 from personalization.codec import decode_joined
 from personalization.errors import HubUnavailable, InvalidEvent, PartitionLost, RegistryUnavailable
-from personalization.events import COMPONENT_PLACEMENT
+from personalization.events import is_shelf
 from personalization.hub.groups import Place
 from personalization.hub.topics import JOINED, Consumer, Hub, StoredEvent
 from personalization.learning.metrics import LEARNED, LearnMetrics
@@ -46,14 +46,14 @@ class LearnPace:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models that learn, one for shelves and one for components."""
+    """The models that learn, one for shelves and one for components and other flags."""
 
     shelf: ModelTrainer
     component: ModelTrainer
 
     def at(self, placement: str) -> ModelTrainer:
         """The one that learns from decisions of a placement."""
-        return self.component if placement.startswith(COMPONENT_PLACEMENT) else self.shelf
+        return self.shelf if is_shelf(placement) else self.component
 
     def all(self) -> tuple[ModelTrainer, ModelTrainer]:
         """Both."""

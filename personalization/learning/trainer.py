@@ -1,7 +1,7 @@
 """One model that learns from joined decisions, and its versions in the registry. Blocks; has no clock of its own."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -22,6 +22,9 @@ LOG = "log"
 BY = "gateway learn"
 MOST_CULPRITS = 16
 VERSIONS_KEPT = 50
+
+MakeLearner = Callable[[VwSettings, bytes | None], VwLearner]
+"""Makes a learner that begins with nothing, or goes on from a model."""
 
 _log = structlog.get_logger()
 
@@ -70,8 +73,17 @@ class ModelTrainer:
     is never stored: it is made again from the last version, without the decisions that made it sick.
     """
 
-    def __init__(self, registry: ModelRegistry, name: str, settings: VwSettings, *, publish: bool = True) -> None:
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        name: str,
+        settings: VwSettings,
+        *,
+        publish: bool = True,
+        make: MakeLearner = VwLearner,
+    ) -> None:
         self.name = name
+        self._make = make
         self.refused: Counter[Refusal] = Counter()
         self.learned = 0
         self._registry = registry
@@ -79,7 +91,7 @@ class ModelTrainer:
         self._publish = publish
         self._base: Manifest | None = None
         self._bytes: bytes | None = None
-        self._learner = VwLearner(settings)
+        self._learner = make(settings, None)
         self._pending: list[JoinedDecision] = []
 
     @property
@@ -181,7 +193,7 @@ class ModelTrainer:
         """The settings are those of the version: an exploration that won offline is kept."""
         self._settings = VwSettings.of(stored.manifest.settings)
         self._base, self._bytes = stored.manifest, stored.data
-        self._learner = VwLearner(self._settings, stored.data)
+        self._learner = self._make(self._settings, stored.data)
 
     def _adopt_what_is_live(self) -> None:
         if not self._publish or (self._base is None and not self._registry.versions(self.name)):
@@ -202,7 +214,7 @@ class ModelTrainer:
         if snapshot is not None:
             return snapshot, ()
         _log.error("model_sick", model=self.name, since=self.version, lessons=len(self._pending))
-        relearned = _Relearning(self._settings, self._bytes)
+        relearned = _Relearning(self._settings, self._bytes, self._make)
         relearned.teach(self._pending)
         self._learner = relearned.learner
         self._pending = relearned.kept
@@ -228,10 +240,11 @@ class ModelTrainer:
 class _Relearning:
     """Learns rows from a sound model on, by halves, and leaves out those after which the model is sick."""
 
-    def __init__(self, settings: VwSettings, model: bytes | None) -> None:
+    def __init__(self, settings: VwSettings, model: bytes | None, make: MakeLearner) -> None:
         self._settings = settings
         self._model = model
-        self.learner = VwLearner(settings, model)
+        self._make = make
+        self.learner = make(settings, model)
         self.kept: list[JoinedDecision] = []
         self.culprits: list[JoinedDecision] = []
 
@@ -247,7 +260,7 @@ class _Relearning:
             self.kept.extend(rows)
             self._model = snapshot.model
             return
-        self.learner = VwLearner(self._settings, self._model)
+        self.learner = self._make(self._settings, self._model)
         if len(rows) == 1:
             self.culprits.extend(rows)
             return

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from personalization.metrics import total
+
 LEARNED = "learned"
 
 
@@ -54,3 +56,11 @@ class LearnMetrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+
+    def summary(self) -> dict[str, float]:
+        """What matters most, by name."""
+        return {
+            "events": total(self.events),
+            "stored": total(self.checkpoints),
+            "quarantined": total(self.quarantined),
+        }

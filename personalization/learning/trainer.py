@@ -1,13 +1,14 @@
 """One model that learns from joined decisions, and its versions in the registry. Blocks; has no clock of its own."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 
-from personalization.bandit.canaries import check_canaries
+from personalization.bandit.canaries import Canary, check_canaries
 from personalization.bandit.lessons import Refusal
 from personalization.bandit.vw import Snapshot, VwLearner, VwPolicy, WeightHealth
 from personalization.bandit.vw_settings import VwSettings
@@ -23,8 +24,14 @@ BY = "gateway learn"
 MOST_CULPRITS = 16
 VERSIONS_KEPT = 50
 
-MakeLearner = Callable[[VwSettings, bytes | None], VwLearner]
-"""Makes a learner that begins with nothing, or goes on from a model."""
+
+class MakeLearner(Protocol):
+    """Makes a learner that begins with nothing, or goes on from a model and its canaries; `VwLearner` itself, say."""
+
+    def __call__(
+        self, settings: VwSettings, model: bytes | None = None, *, canaries: Sequence[Canary] = ()
+    ) -> VwLearner: ...
+
 
 _log = structlog.get_logger()
 
@@ -91,7 +98,7 @@ class ModelTrainer:
         self._publish = publish
         self._base: Manifest | None = None
         self._bytes: bytes | None = None
-        self._learner = make(settings, None)
+        self._learner = make(settings)
         self._pending: list[JoinedDecision] = []
 
     @property
@@ -193,7 +200,7 @@ class ModelTrainer:
         """The settings are those of the version: an exploration that won offline is kept."""
         self._settings = VwSettings.of(stored.manifest.settings)
         self._base, self._bytes = stored.manifest, stored.data
-        self._learner = self._make(self._settings, stored.data)
+        self._learner = self._make(self._settings, stored.data, canaries=stored.manifest.canaries)
 
     def _adopt_what_is_live(self) -> None:
         if not self._publish or (self._base is None and not self._registry.versions(self.name)):

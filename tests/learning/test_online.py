@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE
-from collections.abc import Sequence
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
@@ -20,11 +21,15 @@ from personalization.bandit.lessons import Lesson, Refusal
 from personalization.bandit.vw import VwLearner, _learn
 from personalization.bandit.vw_examples import lesson_text
 from personalization.bandit.vw_settings import VwSettings
+from personalization.clock import SystemClock
 from personalization.codec import encode_joined
 from personalization.decision.live_policy import LivePolicies
 from personalization.errors import HubUnavailable
 from personalization.events import DecisionContext, JoinedDecision
+from personalization.hub.sqlite import SqliteHub
+from personalization.hub.sqlite_file import HUB_FILE, HubFile
 from personalization.hub.topics import JOINED, NewEvent
+from personalization.ids import new_id
 from personalization.learning.quarantine import MADE_SICK, UNREADABLE
 from personalization.registry import COMPONENT_MODEL, SHELF_MODEL, ModelRegistry
 from personalization.registry_records import ModelState
@@ -314,3 +319,37 @@ async def test_manifests_can_be_read_by_people(tmp_path: Path) -> None:
     manifest = orjson.loads((tmp_path / f"registry/shelf/versions/{version}/manifest.json").read_bytes())
     assert manifest["evidence"] == {"by": "gateway learn", "log": await hub.log_id()}
     assert manifest["metrics"]["lessons"] <= 50
+
+
+async def test_the_command_learns_until_it_is_told_to_stop_and_one_at_a_time(tmp_path: Path) -> None:
+    hub, registry = SqliteHub(HubFile(tmp_path / HUB_FILE, busy=30.0), SystemClock(), new_id), registry_in(tmp_path)
+    await fill(hub, joined_many(range(300)))
+    async with command(tmp_path) as first:
+        await learned(registry, SHELF_MODEL, 300)
+        async with command(tmp_path) as second:
+            assert second.stderr is not None
+            async with asyncio.timeout(60):
+                while b"another_process_learns" not in await second.stderr.readline():
+                    assert not second.stderr.at_eof()
+            first.terminate()
+            assert await asyncio.wait_for(first.wait(), 60) == 0
+            await fill(hub, joined_many(range(300, 400)))
+            await learned(registry, SHELF_MODEL, 400)
+            second.terminate()
+            assert await asyncio.wait_for(second.wait(), 60) == 0
+    await hub.aclose()
+    assert registry.pointer(SHELF_MODEL).live == registry.versions(SHELF_MODEL)[-1]
+
+
+@asynccontextmanager
+async def command(folder: Path) -> AsyncIterator[Process]:
+    """`gateway learn` on this folder of data, killed at the end at the latest."""
+    arguments = ["-m", "gateway", "learn", "--checkpoint", "0.1"]
+    environment = {**os.environ, "GATEWAY_DATA_DIR": str(folder)}
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stderr=PIPE, cwd=_ROOT, env=environment)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()

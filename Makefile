@@ -54,6 +54,7 @@ bench: $(VENV)/.dev ## Measure; prints ratios
 	$(BIN)/python -m bench.hub
 	$(BIN)/python -m bench.notices
 	$(BIN)/python -m bench.flags
+	$(BIN)/python -m bench.join
 
 schema: $(VENV)/.run ## Print schema.graphql from the code
 	$(BIN)/gateway schema --write

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from gateway.commands import components, data, decisions, documents, flags, models
+from gateway.commands import components, data, decisions, documents, flags, lake, learn, models
+from gateway.commands.join import join
 from gateway.commands.preview import preview
 from gateway.commands.schema import schema
 from gateway.commands.settings import settings
+from gateway.commands.simulate import simulate_shop
 from gateway.commands.token import token
 from gateway.commands.upstream import upstream
 from gateway.settings import Settings
@@ -40,8 +42,10 @@ def serve(
 
 
 app.command()(preview)
+app.command()(join)
 app.command()(schema)
 app.command()(settings)
+app.command(name="simulate")(simulate_shop)
 app.command()(token)
 app.command()(upstream)
 app.add_typer(data.app, name="data")
@@ -49,6 +53,8 @@ app.add_typer(decisions.app, name="decisions")
 app.add_typer(flags.app, name="flags")
 app.add_typer(components.app, name="components")
 app.add_typer(models.app, name="models")
+app.add_typer(lake.app, name="lake")
+app.add_typer(learn.app, name="learn")
 
 documents_app = typer.Typer(help="The manifest of trusted documents.", no_args_is_help=True)
 documents_app.command()(documents.add)

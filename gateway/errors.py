@@ -32,6 +32,8 @@ from personalization.errors import (
     PersonaError,
     UnknownDecision,
 )
+from personalization.join.rules_file import InvalidRules
+from personalization.lake.errors import LakeError
 from resolvers.errors import (
     ForbiddenContext,
     InvalidArgument,
@@ -276,6 +278,8 @@ ERROR_KINDS: Mapping[type[PersonaError], ErrorKind] = MappingProxyType(
         StickyUnavailable: INTERNAL,
         PartitionLost: INTERNAL,
         GroupMismatch: INTERNAL,
+        InvalidRules: INTERNAL,
+        LakeError: INTERNAL,
         StartRefused: INTERNAL,
         UnknownDecision: INTERNAL,
         InvalidFeature: INTERNAL,

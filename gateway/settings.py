@@ -142,6 +142,21 @@ class Settings(BaseSettings):
         0.05, ge=0, le=1, description="Least share of a drawn distribution that is spread evenly over its actions."
     )
 
+    join_window_s: float = Field(20.0, gt=0, le=86_400, description="How long after a decision an outcome counts.")
+    join_lateness_s: float = Field(
+        2.0,
+        ge=0,
+        le=86_400,
+        description="How much later it may be received and still count; then the decision is joined.",
+    )
+    join_assume_displayed: bool = Field(
+        False, description="Whether all that was served counts as displayed, for pages that do not report it."
+    )
+    join_rules: Path | None = Field(
+        None, description="File of rules (JSON) for placements whose outcomes are worth something else, or for longer."
+    )
+    lake_dir: Path | None = Field(None, description="Folder of the lake; unset, `lake` in the data folder.")
+
     drain_timeout_s: float = Field(10.0, gt=0, description="Longest a stopping server finishes what it began.")
     otlp_endpoint: str | None = Field(
         None, description="Base address of an OTLP/HTTP receiver; unset, no traces leave the process."

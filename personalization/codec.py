@@ -19,6 +19,7 @@ from personalization.events import (
     Exposure,
     ExposureEvent,
     ExposureEventKind,
+    JoinedDecision,
     Outcome,
     OutcomeKind,
 )
@@ -123,6 +124,25 @@ def encode_exposure_event(event: ExposureEvent) -> bytes:
     )
 
 
+def encode_joined(joined: JoinedDecision) -> bytes:
+    """The joined decision as a JSON object; its decision and outcomes are the objects of their own encoders.
+
+    Raises:
+        InvalidEvent: a text in it is not valid Unicode.
+    """
+    return _dumps(
+        {
+            "v": SCHEMA_VERSION,
+            "id": joined.decision.id,
+            "decision": orjson.Fragment(encode_decision(joined.decision)),
+            "outcomes": [orjson.Fragment(encode_outcome(each)) for each in joined.outcomes],
+            "reward": joined.reward,
+            "displayed": joined.displayed,
+            "joined_at": joined.joined_at,
+        }
+    )
+
+
 def decode_decision(value: bytes) -> Decision:
     """The decision that `encode_decision` wrote.
 
@@ -130,7 +150,35 @@ def decode_decision(value: bytes) -> Decision:
         InvalidEvent: no JSON object of version 1, a member missing or of another type, a distribution of another
             length than the actions, or an action that is not among them.
     """
-    record = _Record.parse("decision", value)
+    return _decision(_Record.parse("decision", value))
+
+
+def decode_outcome(value: bytes) -> Outcome:
+    """The outcome that `encode_outcome` wrote.
+
+    Raises:
+        InvalidEvent: no JSON object of version 1, or a member missing or of another type.
+    """
+    return _outcome(_Record.parse("outcome", value))
+
+
+def decode_joined(value: bytes) -> JoinedDecision:
+    """The joined decision that `encode_joined` wrote.
+
+    Raises:
+        InvalidEvent: no JSON object of version 1, or a member, also of the decision or an outcome, that does not fit.
+    """
+    record = _Record.parse("joined", value)
+    return JoinedDecision(
+        decision=_decision(record.inner("decision")),
+        outcomes=tuple(_outcome(each) for each in record.inners("outcomes")),
+        reward=record.number("reward"),
+        displayed=record.truth("displayed"),
+        joined_at=record.time("joined_at"),
+    )
+
+
+def _decision(record: "_Record") -> Decision:
     decision = Decision(
         id=record.text("id"),
         at=record.time("at"),
@@ -151,13 +199,7 @@ def decode_decision(value: bytes) -> Decision:
     return decision
 
 
-def decode_outcome(value: bytes) -> Outcome:
-    """The outcome that `encode_outcome` wrote.
-
-    Raises:
-        InvalidEvent: no JSON object of version 1, or a member missing or of another type.
-    """
-    record = _Record.parse("outcome", value)
+def _outcome(record: "_Record") -> Outcome:
     return Outcome(
         id=record.text("id"),
         decision_id=record.text("decision_id"),
@@ -256,6 +298,16 @@ class _Record:
     def inner(self, name: str) -> "_Record":
         """The object that is this member; it has no version of its own."""
         return _Record(f"{self._what}.{name}", self._get(name, dict))
+
+    def inners(self, name: str) -> "tuple[_Record, ...]":
+        """The objects in this member, a list."""
+        return tuple(_Record(f"{self._what}.{name}[{place}]", each) for place, each in enumerate(self._get(name, list)))
+
+    def truth(self, name: str) -> bool:
+        value = self._raw(name)
+        if not isinstance(value, bool):
+            raise InvalidEvent(f"{self._what}.{name}: bool expected, got {type(value).__name__}")
+        return value
 
     def text(self, name: str) -> str:
         return self._get(name, str)

@@ -1,8 +1,12 @@
 """How the trace of a page goes on inside the hub."""
 
-from opentelemetry.trace import SpanContext, format_span_id, format_trace_id
+import re
+
+from opentelemetry.trace import SpanContext, TraceFlags, format_span_id, format_trace_id
 
 TRACEPARENT = "traceparent"
+
+_FORM = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 
 def traceparent(context: SpanContext) -> str | None:
@@ -16,3 +20,13 @@ def headers_of(context: SpanContext) -> dict[str, str]:
     """The headers of an event that this span caused; empty when it belongs to no trace."""
     parent = traceparent(context)
     return {} if parent is None else {TRACEPARENT: parent}
+
+
+def context_of(parent: str | None) -> SpanContext | None:
+    """The span that a `traceparent` names, as one of another process; None when it is none, or malformed."""
+    found = _FORM.fullmatch(parent or "")
+    if found is None:
+        return None
+    trace_id, span_id, flags = (int(each, 16) for each in found.groups())
+    context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
+    return context if context.is_valid else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from personalization.clock import Clock
 from personalization.errors import GroupMismatch, HubUnavailable, PartitionLost
@@ -20,6 +21,7 @@ class MemoryHub:
         self._ids = ids
         self._pace = pace or Pace()
         self._store = _MemoryStore(clock, partitions, self._pace)
+        self._log_id = uuid4().hex
 
     def fail(self, reason: str | None) -> None:
         """From now on everything raises `HubUnavailable` with this reason; None ends it."""
@@ -45,6 +47,10 @@ class MemoryHub:
     async def prune(self, retention: Retention) -> int:
         """Drop what `retention` no longer keeps; how many events that were."""
         return self._store.prune(self._clock.now() - retention.age, retention.most_events)
+
+    async def log_id(self) -> str:
+        """A name for this log; another hub has another."""
+        return self._log_id
 
     async def aclose(self) -> None:
         """Nothing is to be flushed; what was written is still there."""

@@ -10,7 +10,7 @@ from personalization.errors import InvalidEvent
 from personalization.hub.consumer import GroupConsumer, Pace
 from personalization.hub.groups import Membership, partition_of
 from personalization.hub.retention import Retention
-from personalization.hub.sqlite_file import HubFile, partitions_of
+from personalization.hub.sqlite_file import HubFile, log_id_of, partitions_of
 from personalization.hub.sqlite_groups import SqliteGroups, microseconds
 from personalization.hub.sqlite_threads import Reader, Writer
 from personalization.hub.topics import Appended, NewEvent, Reassignment
@@ -71,6 +71,14 @@ class SqliteHub:
             floor = head - retention.most_events // await self._reader.run(partitions_of)
             dropped += await self._prune(topic, partition, floor, before)
         return dropped
+
+    async def log_id(self) -> str:
+        """A name for the log in this file; one that is made anew has another.
+
+        Raises:
+            HubUnavailable: the file cannot be read or written.
+        """
+        return await self._writer.run(log_id_of)
 
     async def aclose(self) -> None:
         """Commit what waits and close the file; safe to call twice."""

@@ -120,6 +120,16 @@ def partitions_of(connection: sqlite3.Connection) -> int:
     return int(partitions)
 
 
+def log_id_of(connection: sqlite3.Connection) -> str:
+    """The name of the log in the file, 16 hexadecimal digits, given at the first time it is asked for.
+
+    Call it inside a write transaction.
+    """
+    connection.execute("INSERT OR IGNORE INTO meta VALUES ('log_id', random())")
+    (number,) = connection.execute("SELECT value FROM meta WHERE name = 'log_id'").fetchone()
+    return f"{number % 2**64:016x}"
+
+
 def _version(connection: sqlite3.Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)

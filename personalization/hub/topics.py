@@ -7,6 +7,7 @@ from typing import Protocol
 
 DECISIONS = "decisions"
 OUTCOMES = "outcomes"
+JOINED = "joined"
 EXPOSURES = "exposures"
 EXPOSURE_EVENTS = "exposure_events"
 
@@ -53,7 +54,8 @@ class Consumer(Protocol):
     async def poll_batch(self, limit: int, wait: float) -> Sequence[StoredEvent]:
         """Up to `limit` events after the last ones polled, in order within a partition.
 
-        Waits at most `wait` seconds for the first; an empty answer means there was none.
+        Waits at most `wait` seconds for the first; an empty answer means there was none. A topic's partition that
+        this member reads is missing in a batch of fewer than `limit` only when there was nothing of it to read.
         """
         ...
 
@@ -89,6 +91,13 @@ class Hub(Protocol):
         on_revoke: Reassignment | None = None,
     ) -> Consumer:
         """A new member of `group`. `on_assign` and `on_revoke` are told the (topic, partition) pairs."""
+        ...
+
+    async def log_id(self) -> str:
+        """A name for this log, of small letters and digits: offsets mean something only together with it.
+
+        A log that was lost and made anew has another name.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -1,6 +1,7 @@
 """What every hub does. A hub's own test module subclasses `HubSuite` and says how hubs on one store are opened."""
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -121,6 +122,27 @@ class HubSuite:
             sizes = [await consumer.poll_batch(40, 0) for _ in range(3)]
         assert all(len(batch) <= 40 for batch in sizes)
         assert {each.topic for batch in sizes for each in batch} == {DECISIONS, OUTCOMES}
+
+    async def test_a_batch_below_its_limit_has_some_of_every_place(self, hub: Hub) -> None:
+        for key in range(20):
+            await hub.append(DECISIONS, numbered(100 * key, 100 * key + 100, key=f"k{key}"))
+            await hub.append(OUTCOMES, numbered(100 * key, 100 * key + key, key=f"k{key}"))
+        left = {(topic, each): 0 for topic in (DECISIONS, OUTCOMES) for each in range(PARTITIONS)}
+        async with hub.consumer("counting", [DECISIONS, OUTCOMES]) as consumer:
+            for event in await drain(consumer, commit=False):
+                left[event.topic, event.partition] += 1
+        async with hub.consumer("g", [DECISIONS, OUTCOMES]) as consumer:
+            while batch := await consumer.poll_batch(90, 0):
+                read = {(each.topic, each.partition) for each in batch}
+                assert len(batch) == 90 or read == {place for place, count in left.items() if count}
+                for each in batch:
+                    left[each.topic, each.partition] -= 1
+        assert not any(left.values())
+
+    async def test_a_log_has_a_name(self, open_hub: OpenHub) -> None:
+        name = await open_hub().log_id()
+        assert name == await open_hub().log_id()
+        assert re.fullmatch(r"[0-9a-z]{8,}", name)
 
     async def test_a_poll_waits_for_the_first_event(self, hub: Hub) -> None:
         async with hub.consumer("g", [DECISIONS]) as consumer:

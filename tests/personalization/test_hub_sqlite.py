@@ -236,3 +236,10 @@ async def test_a_closed_hub_is_unavailable(path: Path) -> None:
         await hub.append(DECISIONS, numbered(0, 1))
     with pytest.raises(HubUnavailable, match="closed"):
         await hub.consumer("g", [DECISIONS]).__aenter__()
+
+
+async def test_a_log_made_anew_has_another_name(tmp_path: Path) -> None:
+    first, second = opened(tmp_path / "a" / "hub.sqlite3"), opened(tmp_path / "b" / "hub.sqlite3")
+    assert await first.log_id() != await second.log_id()
+    await first.aclose()
+    await second.aclose()

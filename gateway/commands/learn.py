@@ -1,0 +1,275 @@
+"""`gateway learn`: models learn from joined decisions, online in a process of its own, or offline from the lake."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import structlog
+import typer
+
+from gateway.settings import PolicyMode, Settings
+from personalization.file_lock import alone
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from personalization.events import JoinedDecision
+    from personalization.learning.offline import Candidate, Progress, Study
+    from personalization.registry import ModelRegistry
+    from personalization.registry_records import Json
+
+app = typer.Typer(invoke_without_command=True)
+
+LOCK_FILE = "learn.lock"
+BY = "gateway learn offline"
+MEANWHILE_S = 1.0
+
+_log = structlog.get_logger("gateway.learn")
+
+
+class ModelName(StrEnum):
+    """The models there are."""
+
+    SHELF = "shelf"
+    COMPONENT = "component"
+
+
+class RowSource(StrEnum):
+    """Where joined decisions are read from."""
+
+    AUTO = "auto"
+    LAKE = "lake"
+    HUB = "hub"
+
+
+@app.callback()
+def learn(
+    context: typer.Context,
+    checkpoint: Annotated[float, typer.Option(min=0.1, help="Seconds between two stored versions.")] = 2.0,
+    lessons: Annotated[int, typer.Option(min=1, help="Store a version after so many lessons in any case.")] = 5_000,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1 that answers Prometheus; unset, none does.")
+    ] = None,
+) -> None:
+    """Learn joined decisions from the hub until Ctrl+C or SIGTERM, and store models in the registry.
+
+    They become live by themselves when GATEWAY_POLICY_MODE is `online` or `apprentice`; otherwise they are candidates.
+    One process learns at a time: a second one waits, and takes over when the first has ended.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from gateway.logs import configure_logging
+
+    settings = Settings()
+    configure_logging(settings.log_level, stream=sys.stderr)
+    asyncio.run(_learn(settings, checkpoint, lessons, metrics_port))
+
+
+@app.command()
+def offline(
+    days: Annotated[float, typer.Option(min=0.001, help="Take the decisions of so many days until now.")] = 30.0,
+    model: Annotated[ModelName, typer.Option(help="Which model.")] = ModelName.SHELF,
+    source: Annotated[
+        RowSource, typer.Option("--from", help="Where to read; `auto` takes the lake, and the hub while it is empty.")
+    ] = RowSource.AUTO,
+    promote: Annotated[bool, typer.Option("--promote", help="Make the best live, if the bounds allow it.")] = False,
+    out: Annotated[Path, typer.Option(help="Page to write, with plots.", dir_okay=False)] = Path("offline.html"),
+) -> None:
+    """Make several candidates anew from the first 70 % of the rows, and judge them on the rest.
+
+    They are stored in the registry with all numbers. One is promoted only if it earns more than the live model beyond
+    doubt; exit code 3 says that --promote was asked for and none may be.
+    """
+    from rich.console import Console
+
+    from gateway.logs import configure_logging
+    from personalization.clock import SystemClock
+    from personalization.learning.report import study_page
+    from personalization.registry import REGISTRY_FOLDER, ModelRegistry
+
+    settings, console = Settings(), Console()
+    configure_logging("WARNING", stream=sys.stderr)
+    rows, where = _rows(settings, source, datetime.now(UTC) - timedelta(days=days), model)
+    console.print(f"{len(rows):,} joined decisions of the {model.value} model from {where}")
+    registry = ModelRegistry(settings.data_dir / REGISTRY_FOLDER, SystemClock())
+    with _progress() as progress:
+        found = _study(registry, model, rows, progress)
+    _show(found, console)
+    out.write_text(study_page(found, f"Offline study of the {model.value} model"))
+    console.print(f"The plots are in {out}")
+    _store(registry, model, found, promote, console)
+
+
+async def _learn(settings: Settings, checkpoint: float, lessons: int, metrics_port: int | None) -> None:
+    from gateway.processes import reporting, serve_metrics, until_stopped
+    from gateway.telemetry import build_telemetry
+    from personalization.bandit.vw_settings import VwSettings
+    from personalization.clock import SystemClock
+    from personalization.hub.sqlite import SqliteHub
+    from personalization.hub.sqlite_file import HUB_FILE, HubFile
+    from personalization.ids import new_id
+    from personalization.learning.metrics import LearnMetrics
+    from personalization.learning.online import LearnPace, Models, OnlineLearner
+    from personalization.learning.trainer import ModelTrainer
+    from personalization.registry import COMPONENT_MODEL, REGISTRY_FOLDER, SHELF_MODEL, ModelRegistry
+
+    telemetry, clock = build_telemetry(settings), SystemClock()
+    serve_metrics(telemetry.registry, metrics_port)
+    metrics = LearnMetrics(telemetry.registry)
+    registry = ModelRegistry(settings.data_dir / REGISTRY_FOLDER, clock)
+    publish = settings.policy_mode in {PolicyMode.ONLINE, PolicyMode.APPRENTICE}
+    hub = SqliteHub(HubFile(settings.data_dir / HUB_FILE), clock, new_id)
+    learner = OnlineLearner(
+        hub,
+        Models(
+            ModelTrainer(registry, SHELF_MODEL, VwSettings(), publish=publish),
+            ModelTrainer(registry, COMPONENT_MODEL, VwSettings(), publish=publish),
+        ),
+        clock=clock,
+        tracer=telemetry.tracer,
+        metrics=metrics,
+        pace=LearnPace(lessons=lessons, seconds=checkpoint),
+    )
+
+    async def work(stop: asyncio.Event) -> None:
+        await _alone(settings.data_dir / LOCK_FILE, stop, learner.run)
+
+    try:
+        await until_stopped(lambda stop: reporting("learn_progress", metrics.summary, work(stop)))
+    finally:
+        await hub.aclose()
+        await telemetry.shutdown()
+
+
+async def _alone(lock: Path, stop: asyncio.Event, work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Do the work once no other process of this machine does it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    waiting = False
+    while not stop.is_set():
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(alone(lock, wait=False))
+            except BlockingIOError:
+                if not waiting:
+                    _log.info("another_process_learns")
+                waiting = True
+            else:
+                await work(stop)
+                return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), MEANWHILE_S)
+
+
+def _rows(
+    settings: Settings, source: RowSource, since: datetime, model: ModelName
+) -> tuple[list["JoinedDecision"], str]:
+    """The joined decisions of a model, and where they are from."""
+    from personalization.events import is_shelf
+    from personalization.lake.errors import LakeEmpty
+    from personalization.lake.reader import LakeReader
+
+    rows, where = [], "the hub"
+    reader = LakeReader(settings.lake_dir or settings.data_dir / "lake")
+    try:
+        if source is not RowSource.HUB:
+            run = reader.current()
+            rows, where = list(reader.joined(since, run=run)), f"{run.folder.name} of the lake"
+    except LakeEmpty:
+        if source is RowSource.LAKE:
+            raise
+    if where == "the hub":
+        rows = asyncio.run(_hub_rows(settings, since))
+    wanted = model is ModelName.SHELF
+    return [each for each in rows if is_shelf(each.decision.context.placement) is wanted], where
+
+
+async def _hub_rows(settings: Settings, since: datetime) -> list["JoinedDecision"]:
+    from personalization.clock import SystemClock
+    from personalization.hub.sqlite import SqliteHub
+    from personalization.hub.sqlite_file import HUB_FILE, HubFile
+    from personalization.ids import new_id
+    from personalization.learning.rows import joined_in
+
+    hub = SqliteHub(HubFile(settings.data_dir / HUB_FILE), SystemClock(), new_id)
+    try:
+        return await joined_in(hub, since)
+    finally:
+        await hub.aclose()
+
+
+@contextmanager
+def _progress() -> Iterator["Progress"]:
+    """A bar for each thing that is done, on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+
+        def show(doing: str, done: int, total: int) -> None:
+            if doing not in tasks:
+                tasks[doing] = bars.add_task(doing)
+            bars.update(tasks[doing], completed=done, total=total)
+
+        yield show
+
+
+def _study(registry: "ModelRegistry", model: ModelName, rows: list["JoinedDecision"], progress: "Progress") -> "Study":
+    from personalization.assembly import load_policy
+    from personalization.learning.offline import split, study
+
+    live = registry.pointer(model.value).live
+    policy = None if live is None else load_policy(registry.load(model.value, live))
+    return study(split(rows), policy, progress=progress)
+
+
+def _show(found: "Study", console: "Console") -> None:
+    from rich.table import Table
+
+    from personalization.learning.report import SCORE_HEAD, score_rows
+
+    trial = found.trial
+    table = Table(*SCORE_HEAD, title=f"{trial.rows:,} held out decisions of {trial.clusters:,} subjects", box=None)
+    for row in score_rows(trial):
+        table.add_row(*row)
+    wide = console if console.is_terminal else type(console)(width=220)
+    wide.print(table)
+    for action, each in trial.weight_sums.items():
+        if not each.sound:
+            console.print(f"The log is in doubt: mean weight of {action} is {each.mean:.3f}, not 1 ± {each.error:.3f}")
+
+
+def _store(registry: "ModelRegistry", model: ModelName, found: "Study", promote: bool, console: "Console") -> None:
+    """Store all candidates; promote the best when that is wanted and it may be."""
+    versions = {each.name: _add(registry, model, found, each) for each in found.candidates}
+    console.print("Stored: " + ", ".join(f"{model.value}@{version} ({name})" for name, version in versions.items()))
+    best = found.best()
+    if best is None:
+        console.print("No candidate is better than what is live beyond doubt.")
+        raise typer.Exit(3 if promote else 0)
+    label = f"{model.value}@{versions[best.name]}"
+    if not promote:
+        console.print(f"{label} ({best.name}) may be promoted: run this with --promote, or `gateway models promote`.")
+        return
+    evidence = {"by": BY, "because": "its lower bound is above the live model", **found.trial.evidence(best.name)}
+    registry.promote(model.value, versions[best.name], evidence)
+    console.print(f"{label} ({best.name}) is live")
+
+
+def _add(registry: "ModelRegistry", model: ModelName, found: "Study", candidate: "Candidate") -> int:
+    evidence: dict[str, Json] = {"by": BY, "candidate": candidate.name, "judged": found.trial.evidence(candidate.name)}
+    return registry.add(
+        model.value,
+        candidate.snapshot.model,
+        canaries=candidate.snapshot.canaries,
+        data_range=candidate.data,
+        settings=candidate.settings.record(),
+        metrics={"lessons": float(candidate.data.events)},
+        evidence=evidence,
+    ).version

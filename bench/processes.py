@@ -27,7 +27,8 @@ def server(arguments: list[str], port: int, environment: dict[str, str]) -> Iter
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments],
         # One hash seed for all: the order of sets and dicts must not be what is measured.
-        env={**os.environ, "PYTHONHASHSEED": "0", **environment},
+        # Nor is it what learns beside the server, for which there is a bench of its own.
+        env={**os.environ, "PYTHONHASHSEED": "0", "GATEWAY_LEARNING": "false", **environment},
         stdout=subprocess.DEVNULL,
     )
     try:

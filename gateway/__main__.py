@@ -38,7 +38,8 @@ def serve(
     from gateway.server import serve as run
 
     given = {"host": host, "port": port, "workers": workers}
-    run(Settings().model_copy(update={name: value for name, value in given.items() if value is not None}))
+    settings = Settings().model_copy(update={name: value for name, value in given.items() if value is not None})
+    run(settings, beside="gateway.loop" if settings.learning else None)
 
 
 app.command()(preview)

@@ -3,6 +3,8 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -11,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.companion import read_companion
 from gateway.telemetry import MULTIPROCESS_DIR
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -59,16 +62,22 @@ def health_routes(readiness: Readiness, registry: CollectorRegistry) -> list[Rou
     """The three routes.
 
     `/live` answers 200 while the event loop turns. `/ready` answers 200, or 503 with a JSON body that names what it
-    waits for. `/metrics` answers in Prometheus text (OpenMetrics when asked for), for all worker processes together.
+    waits for; it also says how the process beside the workers is, without which requests are answered all the same.
+    `/metrics` answers in Prometheus text (OpenMetrics when asked for), for all worker processes together.
     """
     metrics = collecting_registry(registry)
+    shared = os.environ.get(MULTIPROCESS_DIR)
+    folder = Path(shared) if shared else None
 
     async def live(_request: Request) -> Response:
         return JSONResponse({"status": "live"}, headers=NO_STORE)
 
     async def ready(_request: Request) -> Response:
         status = readiness.status
-        body = {"status": status, "waiting": list(readiness.waiting)}
+        body: dict[str, object] = {"status": status, "waiting": list(readiness.waiting)}
+        companion = await asyncio.to_thread(read_companion, folder) if folder is not None else None
+        if companion is not None:
+            body["learning"] = asdict(companion)
         return JSONResponse(body, 200 if status == "ready" else 503, headers=NO_STORE)
 
     async def show_metrics(request: Request) -> Response:

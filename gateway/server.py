@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
@@ -26,6 +26,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from pydantic import SecretStr
 from uvicorn import Config, Server
 
+from gateway.companion import Companion, write_companion
 from gateway.errors import StartRefused
 from gateway.logs import configure_logging
 from gateway.settings import Settings
@@ -58,11 +59,12 @@ class Drainable(Protocol):
         ...
 
 
-def serve(settings: Settings, factory: str = FACTORY) -> None:
+def serve(settings: Settings, factory: str = FACTORY, beside: str | None = None) -> None:
     """Serve until a signal says to stop; returns after a clean drain.
 
     `factory` names a function without arguments that makes the ASGI application from the environment; the settings are
-    put there for it and for every worker.
+    put there for it and for every worker. `beside` names a module that is run in a process of its own for as long as
+    the workers are, and started anew when it ends.
 
     Raises:
         CannotListen: the address cannot be listened on.
@@ -73,10 +75,10 @@ def serve(settings: Settings, factory: str = FACTORY) -> None:
     listener = listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     log.info("listening", host=host, port=port, workers=settings.workers, open=f"http://{_browsable(host)}:{port}/")
-    if settings.workers == 1:
+    if settings.workers == 1 and beside is None:
         run_worker(settings, factory, listener)
     else:
-        supervise(settings, factory, listener)
+        supervise(settings, factory, listener, beside)
     log.info("stopped")
 
 
@@ -217,10 +219,10 @@ def run_worker(settings: Settings, factory: str, listener: socket.socket, watche
         raise SystemExit(STARTUP_FAILURE) from error
 
 
-def supervise(settings: Settings, factory: str, listener: socket.socket) -> None:
-    """Keep `settings.workers` processes serving on the socket, with one set of metrics."""
+def supervise(settings: Settings, factory: str, listener: socket.socket, beside: str | None = None) -> None:
+    """Keep `settings.workers` processes serving on the socket, and one beside them, with one set of metrics."""
     with tempfile.TemporaryDirectory(prefix="gateway-metrics-") as directory:
-        code = asyncio.run(Supervisor(settings, factory, listener, Path(directory)).run())
+        code = asyncio.run(Supervisor(settings, factory, listener, Path(directory), beside).run())
     if code:
         raise SystemExit(code)
 
@@ -228,11 +230,15 @@ def supervise(settings: Settings, factory: str, listener: socket.socket) -> None
 class Supervisor:
     """Starts the workers, starts others for those that die, and drains all of them on a signal."""
 
-    def __init__(self, settings: Settings, factory: str, listener: socket.socket, metrics: Path) -> None:
+    def __init__(
+        self, settings: Settings, factory: str, listener: socket.socket, metrics: Path, beside: str | None = None
+    ) -> None:
         self._settings = settings
         self._factory = factory
         self._listener = listener
         self._metrics = metrics
+        self._beside = beside
+        self._begun = 0
         self._stop = asyncio.Event()
         self._code = 0
 
@@ -244,7 +250,9 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._settings.workers):
-                    group.create_task(self._keep())
+                    group.create_task(self._keep(self._worker))
+                if self._beside is not None:
+                    group.create_task(self._keep(self._companion))
                 await self._stop.wait()
                 # The workers hold the socket; with this copy open, what comes after they closed theirs would hang.
                 self._listener.close()
@@ -253,28 +261,43 @@ class Supervisor:
                 loop.remove_signal_handler(each)
         return self._code
 
-    async def _keep(self) -> None:
-        """Keep one worker alive, pausing ever longer while it does not live long."""
+    async def _keep(self, life: Callable[[], Awaitable[None]]) -> None:
+        """Keep one process alive, pausing ever longer while it does not live long."""
         pause = 0.1
         while not self._stop.is_set():
             began = asyncio.get_running_loop().time()
-            await self._live(await self._start())
+            await life()
             if self._stop.is_set():
                 return
             pause = 0.1 if asyncio.get_running_loop().time() - began > SHORT_LIFE_S else min(pause * 2, LONGEST_PAUSE_S)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), pause)
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    async def _worker(self) -> None:
+        """The life of one worker; one that cannot start ends all."""
         number = self._listener.fileno()
+        code = await self._live(await self._started("gateway.server", str(number), self._factory, fds=(number,)))
+        if code == STARTUP_FAILURE:
+            self._code = code
+            self._stop.set()
+
+    async def _companion(self) -> None:
+        """The life of the process beside the workers; they serve without it, and `/ready` says so."""
+        process = await self._started(str(self._beside))
+        self._begun += 1
+        write_companion(self._metrics, Companion("running", self._begun))
+        await self._live(process)
+        write_companion(self._metrics, Companion("restarting", self._begun))
+
+    async def _started(self, module: str, *arguments: str, fds: tuple[int, ...] = ()) -> asyncio.subprocess.Process:
         environment: Mapping[str, str] = {**os.environ, MULTIPROCESS_DIR: str(self._metrics)}
-        command = (sys.executable, "-m", "gateway.server", str(number), self._factory)
+        command = (sys.executable, "-m", module, *arguments)
         return await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.PIPE, pass_fds=(number,), env=environment
+            *command, stdin=asyncio.subprocess.PIPE, pass_fds=fds, env=environment
         )
 
-    async def _live(self, process: asyncio.subprocess.Process) -> None:
-        """Until the worker's end, which a stop brings about."""
+    async def _live(self, process: asyncio.subprocess.Process) -> int:
+        """Until the process's end, which a stop brings about; its exit code."""
         ended, stopped = asyncio.ensure_future(process.wait()), asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if not ended.done():
@@ -290,9 +313,7 @@ class Supervisor:
         mark_process_dead(process.pid, str(self._metrics))  # type: ignore[no-untyped-call]
         if not self._stop.is_set():
             log.error("worker_ended", pid=process.pid, code=code)
-        if code == STARTUP_FAILURE:
-            self._code = code
-            self._stop.set()
+        return code
 
 
 def main(arguments: list[str]) -> None:

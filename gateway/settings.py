@@ -130,6 +130,9 @@ class Settings(BaseSettings):
     )
     hub_retention_days: float = Field(7.0, gt=0, le=3650, description="Days that events are kept in the hub.")
     hub_retention_events: int = Field(2_000_000, ge=1000, description="Most events of a topic kept in the hub.")
+    learning: bool = Field(
+        True, description="Whether `serve` runs the process beside its workers that joins, learns and fills the lake."
+    )
     policy_mode: PolicyMode = Field(
         PolicyMode.ONLINE,
         description="Who decides: evenly and `log_only`, the default while an `apprentice` learns it, the live model "

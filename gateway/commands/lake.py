@@ -34,10 +34,17 @@ def write(
 ) -> None:
     """Write the events of the hub into the raw zone until Ctrl+C or SIGTERM, each once whatever is killed when."""
     from gateway.logs import configure_logging
+    from gateway.loop import filling_the_lake, perform
+    from personalization.lake.writer import LakePace
 
     settings = Settings()
     configure_logging(settings.log_level, stream=sys.stderr)
-    asyncio.run(_write(settings, _root(settings, lake_dir), once, linger, metrics_port))
+    root = _root(settings, lake_dir)
+    if once:
+        asyncio.run(_write_once(settings, root))
+    else:
+        writing = filling_the_lake(root, LakePace(linger=linger))
+        asyncio.run(perform(settings, [writing], metrics_port=metrics_port))
 
 
 @app.command()
@@ -59,7 +66,7 @@ def etl(
     ] = None,
 ) -> None:
     """Join the raw zone offline, and make the result current. Times without an offset are UTC."""
-    from gateway.commands.join import join_rules
+    from gateway.loop import join_rules
     from personalization.ids import new_id
     from personalization.join.offline import JoinSpan, join_offline
     from personalization.lake.duckdb_runner import DuckDbRunner
@@ -114,26 +121,20 @@ def verify(lake_dir: LakeDir = None) -> None:
     raise typer.Exit(1 if report.findings else 0)
 
 
-async def _write(settings: Settings, root: Path, once: bool, linger: float, metrics_port: int | None) -> None:
-    from gateway.processes import reporting, serve_metrics, until_stopped
+async def _write_once(settings: Settings, root: Path) -> None:
+    from gateway.processes import reporting
     from gateway.telemetry import build_registry
     from personalization.clock import SystemClock
     from personalization.hub.sqlite import SqliteHub
     from personalization.hub.sqlite_file import HUB_FILE, HubFile
     from personalization.ids import new_id
     from personalization.lake.layout import Lake
-    from personalization.lake.writer import LakeMetrics, LakePace, LakeWriter
+    from personalization.lake.writer import LakeMetrics, LakeWriter
 
-    registry = build_registry()
-    serve_metrics(registry, metrics_port)
-    metrics = LakeMetrics(registry)
+    metrics = LakeMetrics(build_registry())
     hub = SqliteHub(HubFile(settings.data_dir / HUB_FILE), SystemClock(), new_id)
-    writer = LakeWriter(hub, Lake(root), metrics, pace=LakePace(linger=linger))
     try:
-        if once:
-            await reporting("lake_progress", metrics.summary, writer.run_once())
-        else:
-            await until_stopped(lambda stop: reporting("lake_progress", metrics.summary, writer.run(stop)))
+        await reporting("lake_progress", metrics.summary, LakeWriter(hub, Lake(root), metrics).run_once())
     finally:
         await hub.aclose()
 
@@ -148,7 +149,9 @@ def _telling() -> Iterator[None]:
 
 
 def _root(settings: Settings, given: Path | None) -> Path:
-    return given or settings.lake_dir or settings.data_dir / "lake"
+    from gateway.loop import lake_root
+
+    return given or lake_root(settings)
 
 
 def _utc(time: datetime | None) -> datetime | None:

@@ -2,18 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import structlog
 import typer
 
-from gateway.settings import PolicyMode, Settings
-from personalization.file_lock import alone
+from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,11 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(invoke_without_command=True)
 
-LOCK_FILE = "learn.lock"
 BY = "gateway learn offline"
-MEANWHILE_S = 1.0
-
-_log = structlog.get_logger("gateway.learn")
 
 
 class ModelName(StrEnum):
@@ -64,10 +58,13 @@ def learn(
     if context.invoked_subcommand is not None:
         return
     from gateway.logs import configure_logging
+    from gateway.loop import learning, perform
+    from personalization.learning.online import LearnPace
 
     settings = Settings()
     configure_logging(settings.log_level, stream=sys.stderr)
-    asyncio.run(_learn(settings, checkpoint, lessons, metrics_port))
+    pace = LearnPace(lessons=lessons, seconds=checkpoint)
+    asyncio.run(perform(settings, [learning(pace)], metrics_port=metrics_port))
 
 
 @app.command()
@@ -105,76 +102,17 @@ def offline(
     _store(registry, model, found, promote, console)
 
 
-async def _learn(settings: Settings, checkpoint: float, lessons: int, metrics_port: int | None) -> None:
-    from gateway.processes import reporting, serve_metrics, until_stopped
-    from gateway.telemetry import build_telemetry
-    from personalization.bandit.vw_settings import VwSettings
-    from personalization.clock import SystemClock
-    from personalization.hub.sqlite import SqliteHub
-    from personalization.hub.sqlite_file import HUB_FILE, HubFile
-    from personalization.ids import new_id
-    from personalization.learning.metrics import LearnMetrics
-    from personalization.learning.online import LearnPace, Models, OnlineLearner
-    from personalization.learning.trainer import ModelTrainer
-    from personalization.registry import COMPONENT_MODEL, REGISTRY_FOLDER, SHELF_MODEL, ModelRegistry
-
-    telemetry, clock = build_telemetry(settings), SystemClock()
-    serve_metrics(telemetry.registry, metrics_port)
-    metrics = LearnMetrics(telemetry.registry)
-    registry = ModelRegistry(settings.data_dir / REGISTRY_FOLDER, clock)
-    publish = settings.policy_mode in {PolicyMode.ONLINE, PolicyMode.APPRENTICE}
-    hub = SqliteHub(HubFile(settings.data_dir / HUB_FILE), clock, new_id)
-    learner = OnlineLearner(
-        hub,
-        Models(
-            ModelTrainer(registry, SHELF_MODEL, VwSettings(), publish=publish),
-            ModelTrainer(registry, COMPONENT_MODEL, VwSettings(), publish=publish),
-        ),
-        clock=clock,
-        tracer=telemetry.tracer,
-        metrics=metrics,
-        pace=LearnPace(lessons=lessons, seconds=checkpoint),
-    )
-
-    async def work(stop: asyncio.Event) -> None:
-        await _alone(settings.data_dir / LOCK_FILE, stop, learner.run)
-
-    try:
-        await until_stopped(lambda stop: reporting("learn_progress", metrics.summary, work(stop)))
-    finally:
-        await hub.aclose()
-        await telemetry.shutdown()
-
-
-async def _alone(lock: Path, stop: asyncio.Event, work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Do the work once no other process of this machine does it."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    waiting = False
-    while not stop.is_set():
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(alone(lock, wait=False))
-            except BlockingIOError:
-                if not waiting:
-                    _log.info("another_process_learns")
-                waiting = True
-            else:
-                await work(stop)
-                return
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), MEANWHILE_S)
-
-
 def _rows(
     settings: Settings, source: RowSource, since: datetime, model: ModelName
 ) -> tuple[list["JoinedDecision"], str]:
     """The joined decisions of a model, and where they are from."""
+    from gateway.loop import lake_root
     from personalization.events import is_shelf
     from personalization.lake.errors import LakeEmpty
     from personalization.lake.reader import LakeReader
 
     rows, where = [], "the hub"
-    reader = LakeReader(settings.lake_dir or settings.data_dir / "lake")
+    reader = LakeReader(lake_root(settings))
     try:
         if source is not RowSource.HUB:
             run = reader.current()

@@ -20,7 +20,7 @@ def gateway_process(data_dir: Path, **settings: str) -> Iterator[str]:
     """The address of `gateway serve` once it says that it is ready; stopped at the end."""
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-    environment |= {f"GATEWAY_{name.upper()}": value for name, value in settings.items()}
+    environment |= {f"GATEWAY_{name.upper()}": value for name, value in {"learning": "false", **settings}.items()}
     environment |= {"GATEWAY_DATA_DIR": str(data_dir), "GATEWAY_LOG_LEVEL": "WARNING", "GATEWAY_DRAIN_TIMEOUT_S": "2"}
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway", "serve", "--port", str(port)],

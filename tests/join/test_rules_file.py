@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands.join import join_rules
+from gateway.loop import join_rules
 from gateway.settings import Settings
 from personalization.events import OutcomeKind
 from personalization.join.reward import SHELF_VALUES, JoinRules, RewardRule

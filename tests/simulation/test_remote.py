@@ -5,8 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,19 +24,6 @@ SHORT = {"join_window_s": "1.5", "join_lateness_s": "0.5", "events_per_minute": 
 BRISK = Traffic(seed=1, decisions=60, rate=500.0, speed=100.0)
 
 
-@contextmanager
-def beside(folder: Path, command: str) -> Iterator[None]:
-    """Another process of the gateway on this folder of data."""
-    environment = {**os.environ, "GATEWAY_DATA_DIR": str(folder), "GATEWAY_LOG_LEVEL": "WARNING"}
-    environment |= {f"GATEWAY_{name.upper()}": value for name, value in SHORT.items()}
-    process = subprocess.Popen([sys.executable, "-m", "gateway", command], cwd=ROOT, env=environment)
-    try:
-        yield
-    finally:
-        process.terminate()
-        assert process.wait(30) == 0
-
-
 def simulate(folder: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["-m", "gateway", "simulate", "--url", url, "--out", str(folder / "run.html"), *arguments]
     return subprocess.run(
@@ -52,7 +38,7 @@ def simulate(folder: Path, url: str, *arguments: str) -> subprocess.CompletedPro
 
 
 def test_a_running_gateway_learns_from_shoppers(tmp_path: Path) -> None:
-    with gateway_process(tmp_path, **SHORT) as url, beside(tmp_path, "join"), beside(tmp_path, "learn"):
+    with gateway_process(tmp_path, learning="true", **SHORT) as url:
         ran = simulate(tmp_path, url, "--decisions", "1000", "--rate", "60", "--speed", "12")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert re.search(r"closed -?\d\.\d\d of the gap", ran.stdout)

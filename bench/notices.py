@@ -39,7 +39,7 @@ def write(folder: Path, version: int) -> None:
 @asynccontextmanager
 async def serving(flags: Flags, registry: CollectorRegistry) -> AsyncIterator[int]:
     """The port of a server that has the stream of notices and `/live`."""
-    notices = Notices(lambda: state_of(flags.snapshot.version, "bench"), registry, most_streams=STREAMS)
+    notices = Notices(lambda: state_of(flags.snapshot.version), registry, most_streams=STREAMS)
     notices.follow(flags.subscribe)
 
     async def events(_request: Request) -> Response:

@@ -193,7 +193,7 @@ class Assembly:
         """The way in for flag clients; `changes` are what can make `answers` give something else."""
         settings, registry = self._settings, self._telemetry.registry
         notices = Notices(
-            lambda: state_of(visits.flags.snapshot.version, answers.policy_version),
+            lambda: state_of(visits.flags.snapshot.version),
             registry,
             most_streams=settings.ofrep_streams,
         )

@@ -81,7 +81,7 @@ def bulk(
     The address names the state of the answer: what changes before the stream is open is told as soon as it is. It has
     no host, so that clients go where they already are.
     """
-    address = f"{EVENTS_PATH}?since={state_of(definitions, policy)}"
+    address = f"{EVENTS_PATH}?since={state_of(definitions)}"
     return orjson.dumps(
         {
             "flags": flags,
@@ -91,9 +91,12 @@ def bulk(
     )
 
 
-def state_of(definitions: str, policy: str) -> str:
-    """What flags stand on, in 32 hex digits: equal in every process that has the same definitions and policy."""
-    return _digest(definitions, policy)
+def state_of(definitions: str) -> str:
+    """What notices are about, in 32 hex digits: equal in every process that has the same definitions.
+
+    Not the policy: one that learns is another every few seconds, and what was decided for a session stays.
+    """
+    return _digest(definitions)
 
 
 def etag_of(subject: Subject, definitions: str, policy: str, flags: Sequence[Mapping[str, object]]) -> str:

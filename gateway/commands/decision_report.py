@@ -1,7 +1,6 @@
 """What `gateway decisions show` prints."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -21,18 +20,18 @@ from personalization.decision.verification import (
     verify_draw,
 )
 from personalization.errors import ModelError, PersonaError, UnknownDecision
-from personalization.events import Decision, Outcome, OutcomeKind
+from personalization.events import Decision, Outcome
 from personalization.hub.lookup import HubLookup
 from personalization.hub.sqlite_file import HUB_FILE
 from personalization.hub.topics import DECISIONS, OUTCOMES
+from personalization.join.reward import JoinRules, RewardRule, moment_of
 from personalization.registry import REGISTRY_FOLDER, ModelRegistry
 
-_WINDOW = timedelta(seconds=20)
-_WORTH = {OutcomeKind.ADDED_TO_BASKET: 3, OutcomeKind.DETAIL_DISPLAYED: 1}
 
+def print_report(console: Console, folder: Path, decision_id: str, rules: JoinRules) -> bool:
+    """Print a decision of the hub in `folder`, verified, and what these rules say it came to.
 
-def print_report(console: Console, folder: Path, decision_id: str) -> bool:
-    """Print a decision of the hub in `folder`, verified; whether nothing about it is contradicted.
+    Gives whether nothing about it is contradicted.
 
     Raises:
         UnknownDecision: the hub has none with this id.
@@ -50,7 +49,7 @@ def print_report(console: Console, folder: Path, decision_id: str) -> bool:
     _print_findings(console, findings)
     if policy is not None:
         _print_contributions(console, decision, policy)
-    _print_outcomes(console, decision, outcomes)
+    _print_outcomes(console, decision, outcomes, rules.rule_of(decision))
     return all(each.verdict is not Verdict.CONTRADICTED for each in findings)
 
 
@@ -109,19 +108,18 @@ def _print_contributions(console: Console, decision: Decision, policy: Policy) -
         _print(console, table)
 
 
-def _print_outcomes(console: Console, decision: Decision, outcomes: Sequence[Outcome]) -> None:
+def _print_outcomes(console: Console, decision: Decision, outcomes: Sequence[Outcome], rule: RewardRule) -> None:
+    after = {each.id: moment_of(each, decision.at) - decision.at for each in outcomes}
+    counting = [each for each in outcomes if after[each.id] <= rule.window]
     table = _table("outcome", "product", "after", "worth")
-    for each in sorted(outcomes, key=lambda outcome: outcome.occurred_at):
-        after = (each.occurred_at - decision.at).total_seconds()
-        table.add_row(each.kind.value, Text(each.product_id or "-"), f"{after:.1f} s", str(_worth(decision, each)))
+    for each in sorted(outcomes, key=lambda outcome: after[outcome.id]):
+        worth = rule.reward([each]) if each in counting else 0.0
+        seconds = after[each.id].total_seconds()
+        table.add_row(each.kind.value, Text(each.product_id or "-"), f"{seconds:.1f} s", f"{worth:g}")
     if outcomes:
         _print(console, table)
-    console.print(f"reward {max((_worth(decision, each) for each in outcomes), default=0)}, {len(outcomes)} outcomes")
-
-
-def _worth(decision: Decision, outcome: Outcome) -> int:
-    """3 for a basket and 1 for a detail within 20 s of the decision, else 0."""
-    return _WORTH.get(outcome.kind, 0) if outcome.occurred_at - decision.at <= _WINDOW else 0
+    seen = "displayed" if rule.displayed(counting) else "not known to be displayed"
+    console.print(f"reward {rule.reward(counting):g}, {len(outcomes)} outcomes, {seen}")
 
 
 def _print(console: Console, table: Table) -> None:

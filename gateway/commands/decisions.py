@@ -26,6 +26,8 @@ def show(
     Exit code 1 when the record contradicts itself or its policy.
     """
     from gateway.commands.decision_report import print_report
+    from gateway.loop import join_rules
 
-    console = Console(width=None if Console().is_terminal else 160)
-    raise typer.Exit(0 if print_report(console, data_dir or Settings().data_dir, decision_id) else 1)
+    console, settings = Console(width=None if Console().is_terminal else 160), Settings()
+    fits = print_report(console, data_dir or settings.data_dir, decision_id, join_rules(settings))
+    raise typer.Exit(0 if fits else 1)

@@ -92,10 +92,9 @@ def _alike(one: Any, other: Any) -> bool:
     return bool(ordered[0] == ordered[1])
 
 
-@given(WORDS, WORDS, WORDS, WORDS)
-def test_a_state_is_of_both_its_parts(definitions: str, policy: str, other: str, another: str) -> None:
-    same = (definitions, policy) == (other, another)
-    assert (state_of(definitions, policy) == state_of(other, another)) == same
+@given(WORDS, WORDS)
+def test_a_state_is_that_of_the_definitions(definitions: str, other: str) -> None:
+    assert (state_of(definitions) == state_of(other)) == (definitions == other)
 
 
 def test_a_tag_needs_no_order_of_attributes() -> None:
@@ -124,11 +123,10 @@ async def test_a_decision_that_is_kept_is_the_same_answer(open_gateway: Open, fl
 
 async def test_a_state_that_another_process_told_of_is_what_the_answer_stands_on(open_gateway: Open) -> None:
     async with open_gateway() as gateway:
-        policy = (await every(gateway)).json()["metadata"]["policy"]
         flags_dir = gateway.settings.flags_dir
         assert flags_dir is not None
         write(flags_dir, {**FLAGS, "another": flag()})
-        coming = state_of(read(flags_dir).version, policy)
+        coming = state_of(read(flags_dir).version)
         answer = await gateway.http.post(BULK, params={"flagConfigEtag": coming}, json={})
     assert "another" in [each["key"] for each in answer.json()["flags"]]
     assert answer.json()["eventStreams"][0]["endpoint"]["requestUri"].endswith(coming)

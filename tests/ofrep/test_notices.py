@@ -25,7 +25,7 @@ class Ground:
     listeners: list[Callable[[object], None]] = field(default_factory=list)
 
     def state(self) -> str:
-        return state_of(f"definitions-{self.version}", "policy")
+        return state_of(f"definitions-{self.version}")
 
     def subscribe(self, listener: Callable[[object], None]) -> Callable[[], None]:
         self.listeners.append(listener)
@@ -221,7 +221,7 @@ async def test_after_the_end_streams_are_over_at_once_and_nothing_is_followed() 
 async def test_a_state_that_others_told_of_is_waited_for_and_not_for_ever() -> None:
     ground = Ground()
     notices = opened(ground)
-    first, coming = ground.state(), state_of("definitions-2", "policy")
+    first, coming = ground.state(), state_of("definitions-2")
     waiting = asyncio.create_task(notices.reached(coming, 60.0))
     await asyncio.sleep(0)
     assert not waiting.done()

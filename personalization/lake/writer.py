@@ -39,7 +39,8 @@ _log = structlog.get_logger()
 class LakePace:
     """How much is written at once: what came within `linger` seconds, but at most `events` in memory.
 
-    `batch` events are read at a time, waiting up to `wait` seconds; what fails is tried again after `backoff`.
+    `batch` events are read at a time, waiting up to `wait` seconds; what fails is tried again after `backoff`. A single
+    run waits up to `settle` for partitions that are still a killed member's: longer than a lease lasts.
     """
 
     linger: float = 30.0
@@ -47,6 +48,7 @@ class LakePace:
     batch: int = 2_000
     wait: float = 0.25
     backoff: float = 1.0
+    settle: float = 12.0
 
 
 class LakeWriter:
@@ -76,6 +78,7 @@ class LakeWriter:
         self._since: float | None = None
         self._source = ""
         self._consumer: Consumer | None = None
+        self._assigned = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write until told to stop; then write what is held and leave the group.
@@ -92,23 +95,28 @@ class LakeWriter:
                     await self._flush(tuple(self._held), stop)
 
     async def run_once(self) -> None:
-        """Write what is in the hub now, and leave the group.
+        """Write what is in the hub now, and leave the group. What running members read is left to them.
 
         Raises:
             HubUnavailable, GroupMismatch, LakeUnavailable: as `run`.
         """
         stop = asyncio.Event()
         stop.set()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._pace.settle
         async with await self._joined() as consumer:
-            while batch := await consumer.poll_batch(self._pace.batch, 0.0):
+            while True:
+                batch = await consumer.poll_batch(self._pace.batch, 0.0 if self._assigned else self._pace.wait)
                 self._hold(batch)
                 if self._count >= self._pace.events:
                     await self._flush(tuple(self._held), stop)
+                if not batch and (self._assigned or loop.time() >= until):
+                    break
             await self._flush(tuple(self._held), stop)
 
     async def _joined(self) -> Consumer:
         self._source = await self._hub.log_id()
-        self._consumer = self._hub.consumer(GROUP, self._topics, on_revoke=self._on_revoke)
+        self._consumer = self._hub.consumer(GROUP, self._topics, self._on_assign, self._on_revoke)
         return self._consumer
 
     async def _poll(self, consumer: Consumer, stop: asyncio.Event) -> None:
@@ -173,6 +181,9 @@ class LakeWriter:
         if not self._held:
             self._since = None
         self._metrics.held.set(self._count)
+
+    async def _on_assign(self, places: Sequence[Place]) -> None:
+        self._assigned = True
 
     async def _on_revoke(self, places: Sequence[Place]) -> None:
         stop = asyncio.Event()

@@ -21,7 +21,7 @@ from personalization.join.reward import JoinRules, RewardRule
 
 LEASE = 0.6
 RULES = JoinRules(RewardRule(window=timedelta(milliseconds=400)), lateness=timedelta(milliseconds=100))
-SLACK = 1.5
+SLACK = 3.0
 
 
 async def join_for_ever(folder: Path) -> None:

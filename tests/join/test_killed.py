@@ -44,7 +44,7 @@ async def shop(hub: SqliteHub, random: Random, kills: Kills) -> list[Arrival]:
 
 
 async def test_no_row_is_lost_and_none_is_there_twice(tmp_path: Path) -> None:
-    random, kills = Random(11), Kills(10)
+    random, kills = Random(11), Kills(12)
     hub = SqliteHub(HubFile(tmp_path / "hub.sqlite3", busy=30.0), SystemClock(), new_id)
     async with killed_again_and_again("tests.join.joining", tmp_path, kills, random):
         wanted = expected(await shop(hub, random, kills), RULES)

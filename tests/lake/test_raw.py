@@ -30,7 +30,7 @@ from personalization.lake.layout import Lake, RawFile, RawPlace, live
 from personalization.lake.locks import locked
 from personalization.lake.parquet import rows_in
 from personalization.lake.tables import decision_row
-from personalization.lake.writer import LakeMetrics, LakeWriter, write_raw
+from personalization.lake.writer import GROUP, TOPICS, LakeMetrics, LakeWriter, write_raw
 from tests.join.histories import START, history
 from tests.join.hubs import stored
 from tests.lake.filling import append, fill, ids_in, writer
@@ -192,3 +192,19 @@ def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
         pass
     with locked(tmp_path / "lock", wait=False):
         pass
+
+
+async def test_a_single_run_waits_for_the_partitions_of_a_killed_writer(
+    hub: MemoryHub, clock: ManualClock, lake: Lake
+) -> None:
+    await append(hub, clock, history(Random(7), 10))
+    killed = hub.consumer(GROUP, TOPICS)
+    await killed.__aenter__()
+    await killed.poll_batch(100, 0)
+    task = asyncio.create_task(writer(hub, lake).run_once())
+    await asyncio.sleep(0.1)
+    assert not task.done()
+    clock.at += timedelta(seconds=11)
+    await task
+    assert len(ids_in(lake, DECISIONS)) == 10
+    await killed.__aexit__(None, None, None)

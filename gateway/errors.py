@@ -28,8 +28,10 @@ from personalization.errors import (
     InvalidFeature,
     JournalFull,
     ModelError,
+    NotEnoughRows,
     PartitionLost,
     PersonaError,
+    StorefrontFailed,
     UnknownDecision,
 )
 from personalization.join.rules_file import InvalidRules
@@ -284,6 +286,8 @@ ERROR_KINDS: Mapping[type[PersonaError], ErrorKind] = MappingProxyType(
         UnknownDecision: INTERNAL,
         InvalidFeature: INTERNAL,
         ModelError: INTERNAL,
+        NotEnoughRows: INTERNAL,
+        StorefrontFailed: INTERNAL,
     }
 )
 

@@ -222,9 +222,12 @@ def ofrep_routes(ofrep: Callable[[], Ofrep]) -> list[Route]:
     async def events(request: Request) -> Response:
         return await ofrep().events(request)
 
+    one = Route("/ofrep/v1/evaluate/flags/{key:path}", flag, methods=["POST"])
+    # A key with a line break names no flag, and is told so in the protocol's words.
+    one.path_regex = re.compile(one.path_regex.pattern, re.DOTALL)
     return [
         Route("/ofrep/v1/evaluate/flags", flags, methods=["POST"]),
-        Route("/ofrep/v1/evaluate/flags/{key:path}", flag, methods=["POST"]),
+        one,
         Route(EVENTS_PATH, events, methods=["GET"]),
     ]
 

@@ -67,3 +67,11 @@ class NotPromotable(ModelError):
 
 class RegistryUnavailable(ModelError):
     """The registry's folder could not be read or written, or stayed locked; its cause says why."""
+
+
+class NotEnoughRows(PersonaError):
+    """There are too few joined decisions to learn from some and judge on others."""
+
+
+class StorefrontFailed(PersonaError):
+    """The gateway could not be asked by simulated shoppers, or refused: its address and what it said."""

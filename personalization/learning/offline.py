@@ -12,7 +12,7 @@ from personalization.bandit.lessons import Refusal
 from personalization.bandit.policy import Policy
 from personalization.bandit.vw import Snapshot, VwLearner, VwPolicy
 from personalization.bandit.vw_settings import VwSettings
-from personalization.errors import PersonaError
+from personalization.errors import NotEnoughRows
 from personalization.events import JoinedDecision
 from personalization.learning.estimators import LoggedChoice, logged_choice
 from personalization.learning.promotion import PromotionRules, Trial, judge
@@ -35,10 +35,6 @@ LEAST_ROWS = 20
 
 Progress = Callable[[str, int, int], None]
 """Is told what is being done, and how much of how much of it is done."""
-
-
-class NotEnoughRows(PersonaError):
-    """There are too few joined decisions to learn from some and judge on others."""
 
 
 @dataclass(frozen=True, slots=True)

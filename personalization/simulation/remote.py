@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
+from personalization.errors import StorefrontFailed
 from personalization.events import HOLDBACK
 from personalization.simulation.preferences import ACTIONS, CATEGORIES, Preferences
 from personalization.simulation.record import Record
 from personalization.simulation.shoppers import BETWEEN_VISITS, Deed, Shoppers, Shopping
-from personalization.simulation.storefront import Shown, Storefront, StorefrontFailed
+from personalization.simulation.storefront import Shown, Storefront
 
 MOST_FAILURES = 20
 

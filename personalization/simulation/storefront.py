@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from personalization.errors import PersonaError
+from personalization.errors import StorefrontFailed
 from personalization.events import OutcomeKind
 from personalization.simulation.shoppers import Shopping
 
@@ -25,10 +25,6 @@ _CATEGORIES = "{ categories { id } }"
 
 TokenOf = Callable[[Shopping], str]
 """A bearer token of the shopper, with its persona as the role and its region."""
-
-
-class StorefrontFailed(PersonaError):
-    """The gateway could not be asked, or refused: its address and what it said."""
 
 
 @dataclass(frozen=True, slots=True)

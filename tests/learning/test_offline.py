@@ -18,12 +18,13 @@ from personalization.bandit.uniform import Uniform
 from personalization.bandit.vw import VwPolicy
 from personalization.bandit.vw_settings import VwSettings
 from personalization.clock import SystemClock
+from personalization.errors import NotEnoughRows
 from personalization.events import JoinedDecision
 from personalization.hub.sqlite import SqliteHub
 from personalization.hub.sqlite_file import HUB_FILE, HubFile
 from personalization.hub.topics import JOINED, NewEvent
 from personalization.ids import new_id
-from personalization.learning.offline import CANDIDATES, NotEnoughRows, rebuild, split, study
+from personalization.learning.offline import CANDIDATES, rebuild, split, study
 from personalization.learning.promotion import Verdict
 from personalization.learning.report import study_page
 from personalization.learning.rows import joined_in

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 import pytest
@@ -66,11 +67,11 @@ async def test_without_a_value_the_client_takes_its_own(gateway: GatewayClient, 
 
 
 async def test_a_flag_that_is_not_there_is_not_found(gateway: GatewayClient) -> None:
-    for key in ("nobody", "a/b", ""):
+    for key in ("nobody", "a/b", "", "a%0Ab"):
         answer = await one(gateway, key)
         assert answer.status_code == 404
         body = answer.json()
-        assert (body["key"], body["errorCode"], body["code"]) == (key, "FLAG_NOT_FOUND", "FLAG_NOT_FOUND")
+        assert (body["key"], body["errorCode"], body["code"]) == (unquote(key), "FLAG_NOT_FOUND", "FLAG_NOT_FOUND")
 
 
 async def test_a_rule_that_fails_is_a_failure_of_its_flag_alone(gateway: GatewayClient) -> None:

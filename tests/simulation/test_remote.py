@@ -12,12 +12,13 @@ import pytest
 
 from bench.processes import free_port
 from personalization.clock import SystemClock
+from personalization.errors import StorefrontFailed
 from personalization.events import HOLDBACK, OutcomeKind
 from personalization.registry import REGISTRY_FOLDER, SHELF_MODEL, ModelRegistry
 from personalization.simulation.preferences import ACTIONS, CATEGORIES
 from personalization.simulation.remote import MOST_FAILURES, RemoteSimulation, Traffic
 from personalization.simulation.shoppers import Shopping
-from personalization.simulation.storefront import Shown, StorefrontFailed
+from personalization.simulation.storefront import Shown
 from tests.gateway.server import ROOT, gateway_process
 
 SHORT = {"join_window_s": "1.5", "join_lateness_s": "0.5", "events_per_minute": "6000"}

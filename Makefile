@@ -55,6 +55,8 @@ bench: $(VENV)/.dev ## Measure; prints ratios
 	$(BIN)/python -m bench.notices
 	$(BIN)/python -m bench.flags
 	$(BIN)/python -m bench.join
+	$(BIN)/python -m bench.learner
+	$(BIN)/python -m bench.learning
 
 schema: $(VENV)/.run ## Print schema.graphql from the code
 	$(BIN)/gateway schema --write

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -14,8 +15,10 @@ import structlog
 from gateway.processes import reporting, serve_metrics, until_stopped
 from gateway.settings import PolicyMode, Settings
 from gateway.telemetry import Telemetry, build_telemetry
+from personalization.bandit.vw import VwLearner
 from personalization.bandit.vw_settings import VwSettings
 from personalization.clock import Clock, SystemClock
+from personalization.events import ShelfAction
 from personalization.file_lock import alone
 from personalization.hub.sqlite import SqliteHub
 from personalization.hub.sqlite_file import HUB_FILE, HubFile
@@ -118,11 +121,12 @@ def learning(pace: LearnPace) -> Kind:
         settings = shop.settings
         metrics = LearnMetrics(shop.telemetry.registry)
         registry = ModelRegistry(settings.data_dir / REGISTRY_FOLDER, shop.clock)
+        shelf_learner = partial(VwLearner, known_actions=[each.value for each in ShelfAction])
         publish = settings.policy_mode in {PolicyMode.ONLINE, PolicyMode.APPRENTICE}
         learner = OnlineLearner(
             shop.hub,
             Models(
-                ModelTrainer(registry, SHELF_MODEL, VwSettings(), publish=publish),
+                ModelTrainer(registry, SHELF_MODEL, VwSettings(), publish=publish, make=shelf_learner),
                 ModelTrainer(registry, COMPONENT_MODEL, VwSettings(), publish=publish),
             ),
             clock=shop.clock,

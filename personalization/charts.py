@@ -9,12 +9,12 @@ Point = tuple[float, float]
 
 _COLOURS = ("#1f77b4", "#7f7f7f", "#d68910", "#1e8449", "#8e44ad", "#c0392b")
 _WIDTH, _HEIGHT = 760, 340
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 16, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 28, 44
 _ROW = 26
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:1rem 0}"
-    "td,th{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #ddd}"
+    "td,th{padding:.25rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px solid #ddd}"
     "td:first-child,th:first-child{text-align:left}"
     "svg{max-width:100%;height:auto}svg text{font:12px system-ui,sans-serif}"
     "figure{margin:1.5rem 0}figcaption{color:#555}"

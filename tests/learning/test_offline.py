@@ -18,11 +18,12 @@ from personalization.bandit.uniform import Uniform
 from personalization.bandit.vw import VwPolicy
 from personalization.bandit.vw_settings import VwSettings
 from personalization.clock import SystemClock
+from personalization.codec import encode_decision, encode_outcome
 from personalization.errors import NotEnoughRows
-from personalization.events import JoinedDecision
+from personalization.events import JoinedDecision, Outcome, OutcomeKind
 from personalization.hub.sqlite import SqliteHub
 from personalization.hub.sqlite_file import HUB_FILE, HubFile
-from personalization.hub.topics import JOINED, NewEvent
+from personalization.hub.topics import DECISIONS, JOINED, OUTCOMES, NewEvent
 from personalization.ids import new_id
 from personalization.learning.offline import CANDIDATES, rebuild, split, study
 from personalization.learning.promotion import Verdict
@@ -187,8 +188,13 @@ def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
 
 def offline(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`gateway learn offline` on this folder of data."""
+    return gateway(folder, "learn", "offline", *arguments, "--out", str(folder / "offline.html"))
+
+
+def gateway(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command on this folder of data."""
     return subprocess.run(
-        [sys.executable, "-m", "gateway", "learn", "offline", *arguments, "--out", str(folder / "offline.html")],
+        [sys.executable, "-m", "gateway", *arguments],
         cwd=_ROOT,
         env={**os.environ, "GATEWAY_DATA_DIR": str(folder)},
         capture_output=True,
@@ -196,3 +202,34 @@ def offline(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=180,
         check=False,
     )
+
+
+async def test_the_lake_gives_the_same_models_as_the_hub(tmp_path: Path) -> None:
+    """From decisions and outcomes, by the lake's own commands, to candidates."""
+    rows = recent(range(1_200))
+    hub = SqliteHub(HubFile(tmp_path / HUB_FILE, busy=30.0), SystemClock(), new_id)
+    await fill(hub, rows)
+    outcomes = [each for row in rows for each in outcomes_of(row)]
+    await hub.append(
+        DECISIONS, [NewEvent(each.decision.id, each.decision.id, encode_decision(each.decision)) for each in rows]
+    )
+    await hub.append(OUTCOMES, [NewEvent(each.id, each.decision_id, encode_outcome(each)) for each in outcomes])
+    await hub.aclose()
+    until = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    for command in (["write", "--once"], ["etl", "--until", until]):
+        assert gateway(tmp_path, "lake", *command).returncode == 0
+    for source, where in (("hub", "the hub"), ("lake", "of the lake"), ("auto", "of the lake")):
+        ran = offline(tmp_path, "--from", source)
+        assert ran.returncode == 0, ran.stderr
+        assert f"{len(rows):,} joined decisions" in ran.stdout
+        assert where in ran.stdout
+    versions = [each.manifest.sha256 for each in registry_in(tmp_path).listing(SHELF_MODEL)]
+    count = len(CANDIDATES)
+    assert versions[:count] == versions[count : 2 * count] == versions[2 * count :]
+
+
+def outcomes_of(row: JoinedDecision) -> list[Outcome]:
+    """What happened, so that it is displayed and worth its reward."""
+    kinds = [OutcomeKind.DISPLAYED, *([OutcomeKind.ADDED_TO_BASKET] if row.reward else [])]
+    at = row.decision.at + timedelta(seconds=5)
+    return [Outcome(f"{row.decision.id}/{kind}", row.decision.id, kind, at, at) for kind in kinds]

@@ -39,7 +39,7 @@ def simulate_shop(
     """Let shoppers with known preferences visit; show how much of them is learned, and write a page with the curve.
 
     Without --url the whole loop runs in this process, as fast as it goes. With it, the gateway must take tokens that
-    are made with these settings (as `gateway token` makes them), and `gateway join` and `gateway learn` must run.
+    are made with these settings (as `gateway token` makes them), and it must learn, as `gateway serve` does by itself.
     """
     from gateway.logs import configure_logging
     from personalization.simulation.loop import Plan, simulate

@@ -5,6 +5,7 @@ POST      /events      what pages saw happen        gateway/tags.py
 GET, POST /events/ga4/ the same from GA4 tags       gateway/collector.py
 GET, POST /ofrep/v1/   flags and notices of change  gateway/ofrep.py
 GET       /preview     a preview begins or ends     gateway/previews.py
+POST      /cache/purge  throw out what is kept       gateway/purging.py
 GET       /graphiql/   a browser's GraphQL client   gateway/graphiql.py
 GET       /live /ready /metrics                     gateway/health.py
 """
@@ -49,6 +50,7 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
             Route("/graphql", assembly.graphql),
             Route("/events", assembly.events, methods=["POST"]),
             Route("/preview", assembly.preview),
+            Route("/cache/purge", assembly.purge, methods=["POST"]),
             Route(HITS, assembly.hits, methods=["GET", "POST"]),
             Route(MEASUREMENTS, assembly.measurements, methods=["POST"]),
             *ofrep_routes(lambda: assembly.opened.ofrep),

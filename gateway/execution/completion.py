@@ -22,8 +22,8 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.types.field import StrawberryField
 
+from gateway.execution.executor import KeepingExecutor
 from gateway.execution.forms import TYPENAME
-from gateway.execution.keeping import KeepingExecutor
 
 Complete = Callable[[Any], Any]
 

@@ -30,8 +30,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.documents import Operation
 from gateway.errors import UnprocessableVariables
+from gateway.execution.executor import KeepingExecutor
 from gateway.execution.forms import Forms
-from gateway.execution.keeping import Keeping, KeepingExecutor, Note
+from gateway.execution.keeping import Keeping, Note
 from gateway.execution.kept import Kept
 from gateway.execution.lanes import Lanes, lanes_of
 from resolvers.visit import Visit

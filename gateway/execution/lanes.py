@@ -17,8 +17,8 @@ from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
 
 from gateway.execution.completion import Complete, NotPlain, compiled
+from gateway.execution.executor import KeepingExecutor
 from gateway.execution.forms import TYPENAME, Form
-from gateway.execution.keeping import KeepingExecutor
 from gateway.execution.kept import Kept
 from resolvers.cache_control import CacheScope
 from resolvers.context import Context

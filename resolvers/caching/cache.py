@@ -120,9 +120,10 @@ class FragmentCache:
             self.metrics.bypassed(field, "outrun")
             return None
         age = made.life.max_age * (1.0 - JITTER * self._chance.random())
-        cell = Cell(key, field)
+        cell = self.memory.take(key) or Cell(key, field)
         cell.fill(made.parts, made.holes, made.tags, (now, now + age, now + age + made.life.swr), now - made.began)
         if not self.memory.keep(cell):
+            cell.kill()
             self.metrics.bypassed(field, "room")
             return None
         if self._shared is not None:

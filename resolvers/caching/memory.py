@@ -61,6 +61,13 @@ class MemoryTier:
         """All cells held."""
         return tuple(self._everywhere)
 
+    def take(self, key: bytes) -> Cell | None:
+        """Take the cell of a key out, alive, to be filled anew and kept again: whoever holds it sees the new value."""
+        cell = self._cells.get(key)
+        if cell is not None:
+            self._drop(cell)
+        return cell
+
     def keep(self, cell: Cell) -> bool:
         """Keep a filled cell, in place of what its key had; False when there is no room for it."""
         known = self._cells.get(cell.key)

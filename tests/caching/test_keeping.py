@@ -225,3 +225,15 @@ async def test_components_of_another_viewer_are_never_served(data_dir: Path, reg
             if each["exposure"]
         }
         assert ids == bare
+
+
+async def test_a_product_on_a_list_and_on_a_shelf_is_kept_once(data_dir: Path) -> None:
+    """Both are made at once, and neither loses it to the other."""
+    query = """{ catalog(first: 5) { nodes { id name } }
+      recommendations(placement: HOME, first: 5) { products { id name } } }"""
+    async with pair(data_dir) as opened:
+        shop, source = counting(opened)
+        for _ in range(5):
+            await shop.ask(shop.keeping, query, None, visitor("a"))
+        assert source.calls == {"catalog": 1, "shelves": 1}
+        assert len([cell for cell in shop.cache.memory.cells() if cell.field == "Product"]) == 5

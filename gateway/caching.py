@@ -54,4 +54,4 @@ def release_of(schema: strawberry.Schema, settings: Settings) -> str:
 
 def keeping(cache: FragmentCache, settings: Settings) -> Keeping:
     """How values of our schema are kept."""
-    return Keeping(cache, KINDS, strict=settings.cache_strict)
+    return Keeping(cache, KINDS, strict=settings.cache_strict, shadow=settings.cache_shadow_ratio)

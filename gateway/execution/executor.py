@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, cast
 
 import orjson
+import structlog
 from graphql import (
     GraphQLField,
     GraphQLInputType,
@@ -36,6 +37,8 @@ from resolvers.observing import AUDIENCE, MEMBERS, Reads, observed
 from resolvers.schema import CONVERT
 from resolvers.visit import Visit
 
+_log = structlog.get_logger()
+
 
 class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
     """Strawberry's executor over a cache. Made by `Keeping.executor`; `context_value` is our visit."""
@@ -46,6 +49,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
     epoch: int
     unit: Unit | None = None
     renewing: bool = False
+    verifying: bool = False
     notes: list[Note] | None = None
 
     def equip(self, keeping: "Keeping", forms: Forms) -> None:
@@ -160,7 +164,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
     def _find(self, form: Form, key: bytes) -> Kept | None:
         """What is kept under a key and still good; while renewing, only what is fresh."""
         cache = self.keeping.cache
-        cell = cache.find(key)
+        cell = cache.find(key) if not self.verifying else None
         if cell is None:
             return None
         now = cache.now()
@@ -179,6 +183,8 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         kept = self._find(form, key)
         if kept is not None:
             self._renew_if_stale(kept, form, details, path)
+            if self.keeping.is_sampled():
+                self.keeping.cache.renew(kept.cell, partial(self._verify, form, details, path, kept.text))
         return kept
 
     async def complete_awaited(
@@ -419,6 +425,17 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
     async def _renew_root(self, form: Form, details: FieldDetailsList, path: Path) -> None:
         async with self._again() as visit:
             _check(await self._anew(visit)._make_root(form, details, path, None), form)
+
+    async def _verify(self, form: Form, details: FieldDetailsList, path: Path, served: bytes) -> None:
+        """Make a value anew from nothing that is kept, and compare it with what was served."""
+        async with self._again() as visit:
+            anew = self._anew(visit)
+            anew.verifying = True
+            value = await anew._make_root(form, details, path, None)
+        if isinstance(value, Kept) and value.text != served:
+            self.keeping.cache.metrics.mismatched(form.name)
+            _log.error("cache_mismatch", field=form.name, form=form.id.hex())
+            await self.keeping.cache.purge((form.name,))
 
     async def _refill(
         self,

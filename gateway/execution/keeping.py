@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context as Variables
 from dataclasses import dataclass, field
+from random import random
 from typing import Any, Final
 
 from gateway.execution.forms import Form
@@ -60,7 +61,10 @@ class Note:
 
 
 class Keeping:
-    """What all keeping executors of a schema share. `strict` makes a read that a scope does not declare an error."""
+    """What all keeping executors of a schema share. `strict` makes a read that a scope does not declare an error.
+
+    `shadow` is the share of served root fields that are made anew in the background and compared.
+    """
 
     def __init__(
         self,
@@ -68,12 +72,18 @@ class Keeping:
         kinds: Kinds,
         *,
         strict: bool = False,
+        shadow: float = 0.0,
     ) -> None:
         self.cache = cache
         self.kinds = kinds
         self.strict = strict
+        self._shadow = shadow
         self._wanted: dict[bytes, list[asyncio.Future[None]]] = {}
         self._fetching: set[asyncio.Task[None]] = set()
+
+    def is_sampled(self) -> bool:
+        """Whether this value, which was just served, is to be compared with one that is made anew."""
+        return self._shadow > 0.0 and random() < self._shadow  # noqa: S311 - a sample, no secret
 
     def ahead(self, form: Form) -> float:
         """While a value is renewed, what in it would end within so many seconds is renewed along with it."""

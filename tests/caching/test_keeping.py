@@ -9,13 +9,16 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.caching import KINDS
+from gateway.execution.engine import Engine
+from gateway.execution.keeping import Keeping
 from personalization.clock import Deadline, ManualClock
 from personalization.events import Persona
 from resolvers.caching.local import LocalTier
 from resolvers.caching.shared import SharedTier
-from resolvers.errors import SourceUnavailable
+from resolvers.errors import SourceUnavailable, UndeclaredRead
 from resolvers.sharing import SharedReads
-from resolvers.sources.source import CatalogQuery, CommerceSource, Price, ProductPage, ShelfQuery
+from resolvers.sources.source import CatalogQuery, Category, CommerceSource, Price, ProductPage, ShelfQuery
 from resolvers.sources.source import Product as ShopProduct
 from resolvers.viewer import Viewer
 from tests.caching.shop import BEGINNING, Pair, pair
@@ -237,3 +240,47 @@ async def test_a_product_on_a_list_and_on_a_shelf_is_kept_once(data_dir: Path) -
             await shop.ask(shop.keeping, query, None, visitor("a"))
         assert source.calls == {"catalog": 1, "shelves": 1}
         assert len([cell for cell in shop.cache.memory.cells() if cell.field == "Product"]) == 5
+
+
+def _reading_the_viewer(shop: Pair) -> None:
+    """Give a public field a resolver that tells everybody who the first one was."""
+    query = shop.schema.query_type
+    assert query is not None
+    query.fields["categories"].resolve = lambda _source, info: [
+        Category(info.context.viewer.subject, "a name", None, (), 0)
+    ]
+
+
+async def test_an_undeclared_read_is_an_error_where_it_is_looked_for(data_dir: Path) -> None:
+    async with pair(data_dir) as shop:
+        _reading_the_viewer(shop)
+        with pytest.raises(UndeclaredRead, match=r"Query.categories is of scope PUBLIC and read \['viewer.subject'\]"):
+            await shop.ask(shop.keeping, "{ categories { id } }", None, visitor("a"))
+
+
+async def test_an_undeclared_read_is_never_kept(data_dir: Path) -> None:
+    async with pair(data_dir) as shop:
+        _reading_the_viewer(shop)
+        lenient = Engine(shop.schema, keeping=Keeping(shop.cache, KINDS))
+        for name in ("a", "b"):
+            answer = await shop.ask(lenient, "{ categories { id } }", None, visitor(name))
+            assert answer["data"] == {"categories": [{"id": f"visitor:{name}"}]}
+        labels = {"field": "Query.categories", "reason": "undeclared"}
+        assert shop.registry.get_sample_value("gateway_cache_bypasses_total", labels) == 2
+
+
+async def test_a_wrong_key_is_found_out(data_dir: Path) -> None:
+    """What is served from the wrong place differs from what is made, and is thrown out."""
+    async with pair(data_dir) as shop:
+        engine = Engine(shop.schema, keeping=Keeping(shop.cache, KINDS, shadow=1.0))
+        query = "query ($id: ID!) { category(id: $id) { id } }"
+        answer = await shop.ask(shop.bare, "{ categories { id } }", None, visitor("a"))
+        ids = [each["id"] for each in answer["data"]["categories"]]
+        await shop.ask(engine, query, {"id": ids[0]}, visitor("a"))
+        await shop.cache.settle()
+        (right,) = (cell for cell in shop.cache.memory.cells() if cell.field == "Query.category")
+        right.parts = (b'{"id":"wrong"}',)
+        assert (await shop.ask(engine, query, {"id": ids[0]}, visitor("a")))["data"]["category"] == {"id": "wrong"}
+        await shop.cache.settle()
+        assert shop.registry.get_sample_value("gateway_cache_mismatches_total", {"field": "Query.category"}) == 1
+        assert (await shop.ask(engine, query, {"id": ids[0]}, visitor("a")))["data"]["category"] == {"id": ids[0]}

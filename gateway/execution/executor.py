@@ -281,6 +281,18 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         key = await self._audience_key(form, details)
         return value if key is None else self._keep(form, key, unit, within, value)
 
+    def making(self, form: Form) -> "KeepingExecutor":
+        """An executor whose observed visit is for making a value of this form."""
+        self._missed(form)
+        return self._within(Unit(Reads(AUDIENCE if form.scope is CacheScope.SEGMENT else NOT_ALLOWED), {form.name}))
+
+    async def keep_for_audience(self, form: Form, claimed: Context, within: "KeepingExecutor", value: Any) -> Any:
+        """The completed value that `within` made, kept for those whom the claim's context belongs to."""
+        unit = cast("Unit", within.unit)
+        self.keeping.cache.learn(form.id, unit.reads.names | ({PRIVATE} if unit.reads.private else set()))
+        key = await self.audience_key(form, claimed)
+        return value if key is None else self._keep(form, key, unit, within, value)
+
     def _execute(self, details: FieldDetailsList, path: Path, position: Any) -> Any:
         parent = cast("GraphQLObjectType", self.query_type)
         return super().execute_field(parent, self.root_value, details, path, position)

@@ -38,6 +38,7 @@ class KeptLane:
     form: Form
     key: bytes | None
     claimed: Context | None = None
+    fresh: "FreshLane | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,9 @@ class Lanes:
             for lane in self._lanes:
                 if isinstance(lane, KeptLane):
                     data[lane.name] = kept = await self._kept(lane, executor)
-                    if kept is None:
+                    if kept is None and lane.fresh is not None and lane.claimed is not None:
+                        data[lane.name] = await self._made(lane, lane.fresh, lane.claimed, executor)
+                    elif kept is None:
                         missing[lane.name] = self._begun(executor, lane)
                 else:
                     data[lane.name] = await self._fresh(lane, visit, executor)
@@ -113,6 +116,15 @@ class Lanes:
         self.warm = False
         executing = executor.execute_field(self._root, None, lane.details, lane.path, None)
         return asyncio.ensure_future(executing if isawaitable(executing) else _giving(executing))
+
+    async def _made(self, lane: KeptLane, fresh: FreshLane, claimed: Context, executor: KeepingExecutor) -> Any:
+        """A value for this viewer's audience, made the short way and kept."""
+        within = executor.making(lane.form)
+        errors = len(executor.collected_errors.errors)
+        value = await self._fresh(fresh, within.visit, executor)
+        if len(executor.collected_errors.errors) > errors:
+            return value
+        return await executor.keep_for_audience(lane.form, claimed, within, value)
 
     async def _fresh(self, lane: FreshLane, visit: Visit, executor: KeepingExecutor) -> Any:
         try:
@@ -169,6 +181,17 @@ def _lane(
     arguments = get_argument_values(field, node, executor.variable_values)
     if form.keepable:
         return _kept_lane(executor, field, KeptLane(name, path, details, form, None), arguments)
+    return _fresh_lane(executor, field, name, path, details, arguments)
+
+
+def _fresh_lane(
+    executor: KeepingExecutor,
+    field: GraphQLField,
+    name: str,
+    path: Path,
+    details: FieldDetailsList,
+    arguments: dict[str, Any],
+) -> FreshLane:
     given = getattr(field.resolve, "given", None)
     if given is None:
         raise NotPlain
@@ -181,4 +204,10 @@ def _kept_lane(executor: KeepingExecutor, field: GraphQLField, lane: KeptLane, a
     if lane.form.scope is CacheScope.PUBLIC:
         return replace(lane, key=lane.form.key(b"", values))
     claimed: Context | None = field.extensions[CONVERT](arguments).get("context")
-    return replace(lane, claimed=claimed, key=lane.form.key(b"everyone", values) if claimed is None else None)
+    if claimed is None:
+        return replace(lane, key=lane.form.key(b"everyone", values))
+    try:
+        fresh = _fresh_lane(executor, field, lane.name, lane.path, lane.details, arguments)
+    except NotPlain:
+        fresh = None
+    return replace(lane, claimed=claimed, fresh=fresh)

@@ -32,14 +32,15 @@ def server(arguments: list[str], port: int, environment: dict[str, str]) -> Iter
         stdout=subprocess.DEVNULL,
     )
     try:
-        _await(f"http://127.0.0.1:{port}/", process)
+        wait_for(f"http://127.0.0.1:{port}/", process)
         yield port
     finally:
         process.terminate()
         process.wait(timeout=20)
 
 
-def _await(address: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Return once something answers at the address; RuntimeError when the process ends or takes too long."""
     until = time.monotonic() + STARTUP_S
     while time.monotonic() < until:
         if process.poll() is not None:

@@ -168,7 +168,10 @@ def compiled_flags(definitions: Definitions, last: "FlagSet | None" = None) -> I
 
 
 class FlagSet:
-    """All flags of one state of the definitions. Immutable; any number of threads may ask it."""
+    """All flags of one state of the definitions. Immutable; any number of threads may ask it.
+
+    `timed` says whether a rule reads the time of day.
+    """
 
     def __init__(
         self,
@@ -182,7 +185,7 @@ class FlagSet:
         self._clock = clock or SystemClock()
         flags = compiled_flags(definitions, last) if compiled is None else compiled
         self.flags: Mapping[str, CompiledFlag] = MappingProxyType({flag.definition.key: flag for flag in flags})
-        self._timed = any(flag.rule is not None and TIMESTAMP in flag.rule for flag in definitions.flags)
+        self.timed = any(flag.rule is not None and TIMESTAMP in flag.rule for flag in definitions.flags)
 
     @property
     def version(self) -> str:
@@ -213,7 +216,7 @@ class FlagSet:
             for name, value in subject.attributes.items()
         }
         attributes["targetingKey"] = subject.targeting_key
-        if self._timed:
+        if self.timed:
             attributes["$flagd"] = {"timestamp": int(self._clock.now().timestamp())}
         return attributes
 

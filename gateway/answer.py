@@ -1,12 +1,14 @@
 """One HTTP answer, written in the media type the client takes."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from types import MappingProxyType
 
 from starlette.types import Message, Send
 
+from gateway.execution.kept import encode
 from gateway.execution.masking import Refusal
-from gateway.incremental import MultipartWriter, PartWriter, encode, writer_for
+from gateway.incremental import MultipartWriter, PartWriter, writer_for
 from gateway.negotiation import Accepted, Media
 
 NO_STORE = "no-store"
@@ -25,12 +27,28 @@ class Answer:
         self._writer: PartWriter = MultipartWriter()
         self.accepted = Accepted(Media.JSON, None)
         self.started = False
+        self._validates = False
+        self._known_tags = ""
 
-    async def whole(self, body: bytes, cache_control: str) -> None:
-        """The result of an operation in one piece: `body` is its JSON object."""
+    def validates(self, if_none_match: str | None) -> None:
+        """Give whole answers that may be kept an `ETag`, and nothing but 304 to those who have one of these already."""
+        self._validates = True
+        self._known_tags = if_none_match or ""
+
+    async def whole(self, body: bytes, cache_control: str, age: int = 0) -> None:
+        """The result of an operation in one piece: `body` is its JSON object; something in it is `age` seconds old."""
         media = self.accepted.whole
         if media is not None:
-            await self._json(200, media, body, {"cache-control": cache_control})
+            headers = {"cache-control": cache_control}
+            if age:
+                headers["age"] = str(age)
+            if self._validates and cache_control != NO_STORE and "no-store" not in cache_control:
+                headers["etag"] = tag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
+                if _matches(tag, self._known_tags):
+                    await self._start(304, media, headers)
+                    await self._body(b"", more=False)
+                    return
+            await self._json(200, media, body, headers)
         elif self.accepted.parts is Media.MULTIPART:
             await self.first(body[:-1] + b',"hasNext":false}', last=True)
         else:
@@ -81,3 +99,9 @@ class Answer:
     async def _body(self, body: bytes, *, more: bool) -> None:
         message: Message = {"type": "http.response.body", "body": body, "more_body": more}
         await self._send(message)
+
+
+def _matches(tag: str, known: str) -> bool:
+    """Whether `If-None-Match` names the tag; weak comparison (RFC 9110, section 13.1.2)."""
+    given = {each.strip().removeprefix("W/") for each in known.split(",")}
+    return tag in given or "*" in given

@@ -5,6 +5,7 @@ POST      /events      what pages saw happen        gateway/tags.py
 GET, POST /events/ga4/ the same from GA4 tags       gateway/collector.py
 GET, POST /ofrep/v1/   flags and notices of change  gateway/ofrep.py
 GET       /preview     a preview begins or ends     gateway/previews.py
+POST      /cache/purge  throw out what is kept       gateway/purging.py
 GET       /graphiql/   a browser's GraphQL client   gateway/graphiql.py
 GET       /live /ready /metrics                     gateway/health.py
 """
@@ -14,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.assembly import Assembly
 from gateway.collector import HITS, MEASUREMENTS
@@ -39,16 +41,33 @@ _ALLOWED_HEADERS = (
 )
 
 
+class Straight:
+    """ASGI middleware: requests for one path go straight to its route, past the router and what it does for all."""
+
+    def __init__(self, app: ASGIApp, route: Route) -> None:
+        self._app = app
+        self._route = route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == self._route.path and not scope.get("root_path"):
+            scope["route"] = self._route
+            await self._route.app(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
 def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: Clock | None = None) -> Starlette:
     """The application. Its parts are opened by its lifespan, and closed by it in reverse."""
     telemetry = telemetry or build_telemetry(settings)
     assembly = Assembly(settings, telemetry, clock or SystemClock())
+    graphql = Route("/graphql", assembly.graphql)
     return Starlette(
         routes=[
             Route("/", RedirectResponse("/graphiql/")),
-            Route("/graphql", assembly.graphql),
+            graphql,
             Route("/events", assembly.events, methods=["POST"]),
             Route("/preview", assembly.preview),
+            Route("/cache/purge", assembly.purge, methods=["POST"]),
             Route(HITS, assembly.hits, methods=["GET", "POST"]),
             Route(MEASUREMENTS, assembly.measurements, methods=["POST"]),
             *ofrep_routes(lambda: assembly.opened.ofrep),
@@ -67,6 +86,7 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
                 max_age=600,
             ),
             Middleware(SetVisitorCookie),
+            Middleware(Straight, route=graphql),
         ],
         lifespan=assembly.lifespan,
     )

@@ -21,6 +21,7 @@ from flags.personalized import FlagAnswers, PersonalizedFlags
 from flags.preview import PreviewTokens
 from flags.sticky_sqlite import SqliteStickyDecisions
 from flags.vocabulary import Vocabulary
+from gateway.caching import FLAGGED, keeping, open_cache, release_of
 from gateway.collector import Ga4Collector
 from gateway.documents import Documents
 from gateway.endpoint import GraphQLEndpoint
@@ -33,6 +34,7 @@ from gateway.ofrep import Ofrep
 from gateway.ofrep_events import Notices, Subscribe
 from gateway.ofrep_wire import state_of
 from gateway.previews import Previews
+from gateway.purging import Purging
 from gateway.settings import Settings
 from gateway.shop import open_source
 from gateway.tags import EventIntake
@@ -46,8 +48,10 @@ from personalization.errors import PersonaError
 from personalization.events import DecisionMode
 from personalization.hub.retention import Retention
 from resolvers.batching import LoaderMetrics
+from resolvers.caching.cache import FragmentCache
 from resolvers.fallbacks import Fallbacks
 from resolvers.schema import build_schema, executable
+from resolvers.sharing import SharedReads
 from resolvers.sources.source import MAX_PAGE, CommerceSource, ShelfKind, ShelfQuery
 from resolvers.standby import StandbyShelves
 from resolvers.strongest import StrongestCategories
@@ -65,6 +69,7 @@ class Doors:
     events: EventIntake
     collector: Ga4Collector
     previews: Previews
+    purging: Purging
     visits: Visits
     ofrep: Ofrep
 
@@ -106,6 +111,10 @@ class Assembly:
     async def events(self, request: Request) -> Response:
         """Take in the events of a page."""
         return await self.opened.events.receive(request)
+
+    async def purge(self, request: Request) -> Response:
+        """Throw out what is kept."""
+        return await self.opened.purging.receive(request)
 
     async def preview(self, request: Request) -> Response:
         """Begin or end a preview in a browser."""
@@ -161,6 +170,7 @@ class Assembly:
             viewers=viewers,
             previews=previews,
             source=source,
+            reads=SharedReads(source),
             flags=flags,
             components=Components(lambda: flags.snapshot, flags.metrics),
             personalized=personalized,
@@ -172,9 +182,15 @@ class Assembly:
             clock=clock,
             tracer=tracer,
         )
+        cache = open_cache(settings, clock, registry, release_of(build_schema(), settings)) if settings.cache else None
+        if cache is not None:
+            stack.push_async_callback(cache.aclose)
+            stack.callback(flags.subscribe(lambda _flags: _forget_flags(cache)))
         events = EventIntake(personalization.outcomes, viewers.viewer, self._event_rate())
         ofrep = self._ofrep(stack, visits, personalized, [flags.subscribe])
-        return Doors(await self._endpoint(visits), events, Ga4Collector(events, registry), previews, visits, ofrep)
+        endpoint = await self._endpoint(visits, cache)
+        purging = Purging(cache, viewers.viewer)
+        return Doors(endpoint, events, Ga4Collector(events, registry), previews, purging, visits, ofrep)
 
     def _personalized(
         self, stack: AsyncExitStack, personalization: Personalization, metrics: FlagMetrics, key: bytes
@@ -219,14 +235,19 @@ class Assembly:
             registry=self._telemetry.registry,
         )
 
-    async def _endpoint(self, visits: Visits) -> GraphQLEndpoint:
+    async def _endpoint(self, visits: Visits, cache: FragmentCache | None) -> GraphQLEndpoint:
         settings, registry = self._settings, self._telemetry.registry
         schema = executable(build_schema())
         self._instrument(schema, registry)
         documents = Documents(schema, settings, registry)
         await documents.warm()
         self.readiness.done("documents")
-        engine = Engine(schema, prepared=settings.operation_cache_size, hide_suggestions=not settings.introspection)
+        engine = Engine(
+            schema,
+            prepared=settings.operation_cache_size,
+            hide_suggestions=not settings.introspection,
+            keeping=keeping(cache, settings) if cache is not None else None,
+        )
         return GraphQLEndpoint(
             documents=documents,
             engine=engine,
@@ -260,3 +281,9 @@ class _GraphQLDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._assembly.opened.graphql(scope, receive, send)
+
+
+def _forget_flags(cache: FragmentCache) -> None:
+    """Flags have changed: forget what stood on them."""
+    cache.unlearn()
+    cache.purge_soon((FLAGGED,))

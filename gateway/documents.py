@@ -126,6 +126,10 @@ class Documents:
             self._limits.note(operation.over)
         return operation
 
+    def found_again(self) -> None:
+        """Count an operation that was found by the bytes of a request."""
+        self._hits.inc()
+
     async def warm(self) -> int:
         """Read, parse and validate the manifest, and keep its documents; how many there are.
 

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.answer import Answer
 from gateway.documents import GraphQLRequest, Operation
 from gateway.errors import INTERNAL, MethodNotAllowed, NotAcceptable, RequestIncomplete
-from gateway.exchange import Exchange, Visit, too_late
+from gateway.exchange import Asked, Exchange, Visit, too_late
 from gateway.execution.engine import Engine
 from gateway.execution.masking import refusal
 from gateway.incoming import (
@@ -34,7 +34,11 @@ from gateway.incoming import (
     read_body,
 )
 from gateway.negotiation import Accepted, accepted
+from gateway.requests import KnownRequests
 from gateway.settings import Settings
+
+EXPLAIN = "graphql-cache"
+"""The header that, with the value `explain` and the preview right, has the answer say what became of each value."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +48,10 @@ class OperationSource(Protocol):
 
     def operation(self, request: GraphQLRequest) -> Operation:
         """The operation a request means. Raises `RequestError`."""
+        ...
+
+    def found_again(self) -> None:
+        """An operation was found without asking here, by the bytes of a request."""
         ...
 
 
@@ -74,6 +82,7 @@ class GraphQLEndpoint:
         self._tracer = tracer
         self._graphiql = graphiql
         self._accepted: LRUCache[str | None, Accepted] = LRUCache(256)
+        self._requests = KnownRequests(settings.operation_cache_size, settings.documents_mode)
         self._answers = Counter(
             "gateway_graphql_answers",
             "GraphQL answers, by the code of their first error, or OK.",
@@ -111,8 +120,11 @@ class GraphQLEndpoint:
         exchange: Exchange | None = None
         try:
             async with patience:
-                incoming = await self._read(request, headers)
-                exchange = self._exchange(incoming, answer, request.method)
+                asked = await self._asked(request, headers, answer)
+                explain = headers.get(EXPLAIN) == "explain"
+                exchange = Exchange(
+                    engine=self._engine, tracer=self._tracer, asked=asked, answer=answer, explain=explain
+                )
                 async with Hangup(request.receive) as hangup:
                     await exchange.run(self._open_visit(request), patience, hangup)
         except TimeoutError as error:
@@ -139,23 +151,30 @@ class GraphQLEndpoint:
             )
         return found
 
-    async def _read(self, request: Request, headers: Mapping[str, str]) -> GraphQLRequest:
+    async def _asked(self, request: Request, headers: Mapping[str, str], answer: Answer) -> Asked:
+        """What is asked: for the bytes of a body that came before, what it was then."""
         if request.method == "GET":
             check_origin(headers, self._origins)
-            return from_query_string(request.scope["query_string"], self._max_body_bytes)
+            answer.validates(headers.get("if-none-match"))
+            asked = self._understood(
+                from_query_string(request.scope["query_string"], self._max_body_bytes), answer.accepted
+            )
+            if asked.operation.kind is not OperationType.QUERY:
+                raise MethodNotAllowed(f"a {asked.operation.kind.value} must be sent by POST", allow="POST")
+            return asked
         if request.method != "POST":
             raise MethodNotAllowed(f"{request.method[:20]} is not understood here", allow="GET, POST")
         check_content(headers)
-        return from_body(await read_body(request.receive, headers, self._max_body_bytes))
+        body = await read_body(request.receive, headers, self._max_body_bytes)
+        known = self._requests.find(body)
+        if known is not None:
+            self._documents.found_again()
+            return known
+        asked = self._understood(from_body(body), answer.accepted)
+        self._requests.keep(body, asked)
+        return asked
 
-    def _exchange(self, incoming: GraphQLRequest, answer: Answer, method: str) -> Exchange:
+    def _understood(self, incoming: GraphQLRequest, accepts: Accepted) -> Asked:
         operation = self._documents.operation(incoming)
-        if method == "GET" and operation.kind is not OperationType.QUERY:
-            raise MethodNotAllowed(f"a {operation.kind.value} must be sent by POST", allow="POST")
-        return Exchange(
-            engine=self._engine,
-            tracer=self._tracer,
-            operation=operation,
-            variables=incoming.variables,
-            answer=answer,
-        )
+        ready = self._engine.ready(operation, incoming.variables, in_parts=accepts.parts is not None)
+        return Asked(operation, ready)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from graphql import ExecutionResult
@@ -11,11 +12,22 @@ from opentelemetry.trace import Tracer
 from gateway.answer import NO_STORE, Answer
 from gateway.documents import Operation
 from gateway.errors import RequestTimeout
-from gateway.execution.engine import Engine
+from gateway.execution.engine import Engine, Ready
+from gateway.execution.keeping import Note
+from gateway.execution.kept import encode
 from gateway.execution.masking import Telling
 from gateway.execution.tracing import OperationTrace, operation_span
 from gateway.incoming import Hangup
-from gateway.incremental import Parts, encode
+from gateway.incremental import Parts
+
+
+class Previewer(Protocol):
+    """What is asked of a viewer."""
+
+    @property
+    def may_preview(self) -> bool:
+        """Whether the viewer may look behind an answer."""
+        ...
 
 
 class Visit(Protocol):
@@ -26,9 +38,22 @@ class Visit(Protocol):
 
     trace: OperationTrace | None
 
+    @property
+    def viewer(self) -> Previewer:
+        """Who asks."""
+        ...
+
     def extensions(self) -> dict[str, object]:
         """What the visit adds to the answer's `extensions`; asked when the answer, or its first part, is ready."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for: an operation, with its variables taken in."""
+
+    operation: Operation
+    ready: Ready
 
 
 class Exchange:
@@ -39,15 +64,16 @@ class Exchange:
         *,
         engine: Engine,
         tracer: Tracer,
-        operation: Operation,
-        variables: Mapping[str, object] | None,
+        asked: Asked,
         answer: Answer,
+        explain: bool = False,
     ) -> None:
         self._engine = engine
         self._tracer = tracer
-        self._operation = operation
-        self._variables = variables
+        self._operation = asked.operation
+        self._ready = asked.ready
         self._answer = answer
+        self._explain = explain
         self._telling = Telling()
 
     @property
@@ -70,12 +96,16 @@ class Exchange:
                 trace.note_errors(self._telling.count)
 
     async def _within(self, visit: Visit, patience: asyncio.Timeout, hangup: Hangup) -> None:
-        in_parts = self._answer.accepted.parts is not None
-        result = await self._engine.run(self._operation, self._variables, visit, in_parts=in_parts)
+        notes: list[Note] | None = [] if self._explain and visit.viewer.may_preview else None
+        result = await self._engine.execute(self._ready, visit, notes)
         if isinstance(result, ExecutionResult):
-            body = self._body(result, visit.extensions())
+            extensions = visit.extensions()
+            if notes is not None:
+                extensions["cache"] = self._engine.explained(notes)
+            body = self._body(result, extensions)
             hangup.release()
-            await self._answer.whole(body, NO_STORE if result.errors else self._operation.cache_control)
+            cache_control = NO_STORE if result.errors or notes is not None else self._operation.cache_control
+            await self._answer.whole(body, cache_control, self._engine.age(result) if "max-age" in cache_control else 0)
         else:
             wall = patience.when()
             patience.reschedule(None)

@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import orjson
 from graphql import GraphQLError
 from graphql.execution import (
     ExperimentalIncrementalExecutionResults,
@@ -66,11 +65,6 @@ class EventWriter:
 def writer_for(media: Media) -> PartWriter:
     """The writer of a media type that has parts."""
     return EventWriter() if media is Media.EVENTS else MultipartWriter()
-
-
-def encode(value: Mapping[str, object]) -> bytes:
-    """JSON in UTF-8."""
-    return orjson.dumps(value)
 
 
 class Parts:

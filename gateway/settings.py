@@ -160,6 +160,20 @@ class Settings(BaseSettings):
     )
     lake_dir: Path | None = Field(None, description="Folder of the lake; unset, `lake` in the data folder.")
 
+    cache: bool = Field(True, description="Whether values are kept as ready JSON, by `@cacheControl`.")
+    cache_bytes: int = Field(
+        67_108_864, ge=65_536, description="Bytes of memory that kept values may take, in each process."
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="Redis that processes share kept values through, as `redis://:password@host:6379/0`."
+    )
+    cache_shadow_ratio: float = Field(
+        0.0, ge=0, le=1, description="Share of kept answers that are made anew in the background and compared."
+    )
+    cache_strict: bool = Field(
+        False, description="Whether a value that reads what its scope does not declare is an error, or just not kept."
+    )
+
     drain_timeout_s: float = Field(10.0, gt=0, description="Longest a stopping server finishes what it began.")
     otlp_endpoint: str | None = Field(
         None, description="Base address of an OTLP/HTTP receiver; unset, no traces leave the process."

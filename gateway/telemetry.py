@@ -112,10 +112,13 @@ def _batches_to(address: str) -> BatchSpanProcessor:
 
 
 def _resource() -> Resource:
-    return Resource.create({SERVICE_NAME: DISTRIBUTION, SERVICE_VERSION: _version(), SERVICE_INSTANCE_ID: str(uuid4())})
+    return Resource.create(
+        {SERVICE_NAME: DISTRIBUTION, SERVICE_VERSION: package_version(), SERVICE_INSTANCE_ID: str(uuid4())}
+    )
 
 
-def _version() -> str:
+def package_version() -> str:
+    """The version of this package, `0` where it is not installed."""
     try:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
@@ -206,7 +209,7 @@ class GatewayTracer(Tracer):
 
     def __init__(self, processor: SpanProcessor | None = None, ratio: float = 1.0) -> None:
         self.resource = _resource()
-        self.scope = InstrumentationScope("gateway", _version())
+        self.scope = InstrumentationScope("gateway", package_version())
         self._processor = processor
         self._bound = TraceIdRatioBased.get_bound_for_rate(ratio) if processor is not None else 0
         self._ids = RandomIdGenerator()

@@ -5,9 +5,10 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http.cookies import SimpleCookie
 
+from cachetools import LRUCache
 from itsdangerous import BadSignature, TimestampSigner
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +25,9 @@ IDLE = timedelta(minutes=30)
 
 RENEWAL = timedelta(minutes=1)
 """A cookie younger than this is not sent again; an idle session may so end up to a minute early."""
+
+VERIFIED = 10_000
+"""Cookies whose signature was found good and need not be looked at again: those of the visitors of the last minutes."""
 
 _SLOT = "gateway.visitor_cookie"
 _CONTENT = re.compile(r"([\w-]{10,40})\.([\w-]{10,40})", re.ASCII)
@@ -44,6 +48,13 @@ class Visitor:
     fresh: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    id: str
+    session: str
+    signed_at: datetime
+
+
 @dataclass(slots=True)
 class CookieSlot:
     """Where a request leaves the `Set-Cookie` that its response is to carry."""
@@ -57,6 +68,7 @@ class VisitorCookies:
     def __init__(self, settings: Settings, key: bytes, clock: Clock) -> None:
         self._clock = clock
         self._signer = _Signer(key, clock)
+        self._verified: LRUCache[str, _Signed] = LRUCache(VERIFIED)
         self._attributes: Mapping[str, str | bool] = {
             "path": "/",
             "max-age": str(int(LIFETIME.total_seconds())),
@@ -69,19 +81,28 @@ class VisitorCookies:
         """The visitor whose cookie this is; a new one without."""
         if value is None or len(value) > 256:
             return _newcomer()
+        known = self._verified.get(value)
+        if known is None:
+            known = self._verify(value)
+            if known is None:
+                return _newcomer()
+            self._verified[value] = known
+        age = self._clock.now() - known.signed_at
+        if age > LIFETIME:
+            return _newcomer()
+        idled = age > IDLE
+        session = secrets.token_urlsafe(16) if idled else known.session
+        return Visitor(known.id, session, due=age >= RENEWAL, known=True, fresh=idled)
+
+    def _verify(self, value: str) -> "_Signed | None":
         try:
             content, signed_at = self._signer.unsign(
                 value, max_age=int(LIFETIME.total_seconds()), return_timestamp=True
             )
         except BadSignature:
-            return _newcomer()
+            return None
         parts = _CONTENT.fullmatch(content.decode())
-        if not parts:
-            return _newcomer()
-        age = self._clock.now() - signed_at
-        idled = age > IDLE
-        session = secrets.token_urlsafe(16) if idled else parts[2]
-        return Visitor(parts[1], session, due=age >= RENEWAL, known=True, fresh=idled)
+        return _Signed(parts[1], parts[2], signed_at) if parts else None
 
     def header(self, visitor: Visitor) -> str:
         """The text of a `Set-Cookie` header for this visitor."""

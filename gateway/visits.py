@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 from opentelemetry.trace import Tracer, format_trace_id, get_current_span
@@ -24,6 +25,7 @@ from resolvers.context import Contexts, EffectiveContext
 from resolvers.fallbacks import Fallbacks
 from resolvers.loaders import Loaders
 from resolvers.page_flags import AskOf, PageFlags
+from resolvers.sharing import SharedReads
 from resolvers.sources.source import CommerceSource
 from resolvers.standby import StandbyShelves
 from resolvers.strongest import StrongestCategories
@@ -43,6 +45,7 @@ class Visits:
     viewers: Viewers
     previews: Previews
     source: CommerceSource
+    reads: SharedReads
     flags: Flags
     components: Components
     personalized: PersonalizedFlags
@@ -71,11 +74,24 @@ class Visits:
     async def make(self, request: Request) -> Visit:
         """A visit that nobody ends."""
         viewer = await self.viewers.viewer(request)
-        preview = self.previews.of(request, viewer)
+        return self.of(viewer, self.previews.of(request, viewer))
+
+    @asynccontextmanager
+    async def again(self, viewer: Viewer) -> AsyncIterator[Visit]:
+        """A visit of somebody who was here, to make anew in the background what was served; of no trace."""
+        visit = self.of(viewer)
+        try:
+            yield visit
+        finally:
+            visit.cancel()
+
+    def of(self, viewer: Viewer, preview: Preview | None = None) -> Visit:
+        """A visit of this viewer, from now on."""
         deadline = Deadline.after(self.settings.request_timeout_ms / 1000 - _RESERVE_S, self.clock)
         personal_deadline = deadline.capped(self.settings.personalization_timeout_ms / 1000)
         loaders = Loaders(
             self.source,
+            self.reads,
             deadline=deadline,
             personal_deadline=personal_deadline,
             tracer=self.tracer,
@@ -96,7 +112,7 @@ class Visits:
             personal_deadline=personal_deadline,
             source=self.source,
             loaders=loaders,
-            contexts=Contexts(viewer, self.clock.now(), loaders.customers.load),
+            contexts=Contexts(viewer, self.clock.now(), loaders.customer),
             components=self.components,
             flags=flags,
             decisions=self.personalization.decisions,
@@ -106,6 +122,7 @@ class Visits:
             fallbacks=self.fallbacks,
             preview=preview,
             trace_id=trace_id,
+            again=partial(self.again, viewer),
         )
 
 

@@ -53,6 +53,22 @@ class Context:
         default=None, description="Versions of components the client can render; left out, it can render all."
     )
 
+    def identity(self) -> object:
+        """Equal for claims that are equal.
+
+        Raises:
+            InvalidArgument: a member is malformed.
+        """
+        return (
+            self.customer_id,
+            self.persona,
+            self.category,
+            self.region,
+            self.season,
+            self.device,
+            _supports(self.supports),
+        )
+
 
 ContextArgument = Annotated[
     Context | None,
@@ -121,35 +137,49 @@ class Contexts:
     viewer: Viewer
     now: datetime
     customer: CustomerLoad
+    _resolved: dict[object, EffectiveContext] = field(default_factory=dict)
     _resolving: dict[object, asyncio.Future[EffectiveContext]] = field(default_factory=dict)
 
     async def resolve(self, claimed: Context) -> EffectiveContext:
-        """The effective context of a claim.
+        """The effective context of a claim; nobody has to wait unless a customer must be read.
 
         Raises:
             ForbiddenContext: the viewer may not claim it.
             InvalidArgument: a member is malformed.
             SourceError, DeadlineExceeded: the customer could not be read, so the right could not be checked.
         """
-        key = _key(claimed)
+        key = claimed.identity()
+        resolved = self._resolved.get(key)
+        if resolved is not None:
+            return resolved
+        customer_id = self._customer_id(claimed)
+        if customer_id is None:
+            resolved = self._resolved[key] = self._filled_in(claimed, None, None)
+            return resolved
         resolving = self._resolving.get(key)
         if resolving is None:
-            resolving = self._resolving[key] = asyncio.ensure_future(self._fill_in(claimed))
+            resolving = self._resolving[key] = asyncio.ensure_future(self._with_customer(key, claimed, customer_id))
+            resolving.add_done_callback(_retrieve)
         # Shielded: one field that is cancelled must not take the context from the others.
         return await asyncio.shield(resolving)
 
     @property
     def used(self) -> tuple[EffectiveContext, ...]:
         """The distinct contexts resolved so far, first one first."""
-        finished = (resolving for resolving in self._resolving.values() if resolving.done())
-        return tuple(
-            dict.fromkeys(each.result() for each in finished if not each.cancelled() and each.exception() is None)
+        return (
+            tuple(self._resolved.values()) if len(self._resolved) < 2 else tuple(dict.fromkeys(self._resolved.values()))
         )
 
-    async def _fill_in(self, claimed: Context) -> EffectiveContext:
-        viewer = self.viewer
-        customer_id = str(claimed.customer_id) if claimed.customer_id is not None else viewer.customer_id
+    def _customer_id(self, claimed: Context) -> str | None:
+        return str(claimed.customer_id) if claimed.customer_id is not None else self.viewer.customer_id
+
+    async def _with_customer(self, key: object, claimed: Context, customer_id: str) -> EffectiveContext:
         customer = await self._allowed_customer(customer_id)
+        resolved = self._resolved[key] = self._filled_in(claimed, customer_id, customer)
+        return resolved
+
+    def _filled_in(self, claimed: Context, customer_id: str | None, customer: Customer | None) -> EffectiveContext:
+        viewer = self.viewer
         own = customer_id == viewer.customer_id
         persona = self._persona(claimed, customer, own)
         region = _checked_region(claimed.region) or (customer.region if customer else None) or viewer.region
@@ -165,9 +195,7 @@ class Contexts:
             top_categories=customer.top_categories if customer else (),
         )
 
-    async def _allowed_customer(self, customer_id: str | None) -> Customer | None:
-        if customer_id is None:
-            return None
+    async def _allowed_customer(self, customer_id: str) -> Customer | None:
         customer = await self.customer(customer_id)
         viewer = self.viewer
         if customer_id == viewer.customer_id or viewer.may_preview:
@@ -216,13 +244,7 @@ def _supports(versions: list[ComponentVersion] | None) -> tuple[tuple[str, tuple
     return tuple((name, tuple(sorted(set(found)))) for name, found in sorted(by_name.items()))
 
 
-def _key(claimed: Context) -> object:
-    return (
-        claimed.customer_id,
-        claimed.persona,
-        claimed.category,
-        claimed.region,
-        claimed.season,
-        claimed.device,
-        _supports(claimed.supports),
-    )
+def _retrieve(resolving: "asyncio.Future[EffectiveContext]") -> None:
+    """A claim that failed for fields that no longer wait for it is nothing to report."""
+    if not resolving.cancelled():
+        resolving.exception()

@@ -41,3 +41,11 @@ class ForbiddenContext(PersonaError):
 
 class Unauthenticated(PersonaError):
     """The field needs a signed-in viewer and there is none."""
+
+
+class UndeclaredRead(PersonaError):
+    """A resolver read of its visit what the scope of the value it makes does not declare."""
+
+
+class NotRenewed(PersonaError):
+    """A stale value could not be made anew; it goes on being served until it is no longer good."""

@@ -1,12 +1,15 @@
 """The loaders of one visit: reads of the same kind go to the shop in one batch, and each thing is read once."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from typing import TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 from opentelemetry.trace import Tracer
 
 from personalization.clock import Deadline
 from resolvers.batching import BatchLoader, LoaderMetrics
+from resolvers.sharing import SharedReads
 from resolvers.sources.source import (
     Category,
     CommerceSource,
@@ -24,7 +27,7 @@ Read = Callable[[Sequence[K], Deadline], Awaitable[Sequence[V]]]
 
 
 class Loaders:
-    """One loader for each kind of read.
+    """One loader for each kind of read, made when it is first needed: most pages need few, or none.
 
     Plain reads may take as long as the visit (`deadline`); reads that only personalization needs give up at
     `personal_deadline`, so that the default can still be given.
@@ -33,38 +36,68 @@ class Loaders:
     def __init__(
         self,
         source: CommerceSource,
+        reads: SharedReads,
         *,
         deadline: Deadline,
         personal_deadline: Deadline,
         tracer: Tracer,
         metrics: LoaderMetrics,
     ) -> None:
-        def reader(name: str, read: Read[K, V], until: Deadline) -> BatchLoader[K, V]:
-            return BatchLoader(name, lambda keys: read(keys, until), tracer=tracer, metrics=metrics)
+        self._source = source
+        self._reads = reads
+        self._deadline = deadline
+        self._personal_deadline = personal_deadline
+        self._tracer = tracer
+        self._metrics = metrics
+        self._made: list[BatchLoader[Any, Any]] = []
 
-        self.products: BatchLoader[str, Product | None] = reader("products", source.products, deadline)
-        self.prices: BatchLoader[str, Price | None] = reader("prices", source.prices, deadline)
-        self.stock: BatchLoader[str, Stock | None] = reader("stock", source.stock, deadline)
-        self.coupons: BatchLoader[str, tuple[Coupon, ...]] = reader("coupons", source.coupons, deadline)
-        self.categories: BatchLoader[str, Category | None] = reader("categories", source.categories, deadline)
-        self.customers: BatchLoader[str, Customer | None] = reader("customers", source.customers, personal_deadline)
-        self.shelves: BatchLoader[ShelfQuery, tuple[Product, ...]] = reader(
-            "shelves", source.shelves, personal_deadline
-        )
+    @cached_property
+    def products(self) -> BatchLoader[str, Product | None]:
+        """Products by id."""
+        return self._reader("products", self._reads.products, self._deadline)
 
-        self._all = (
-            self.products,
-            self.prices,
-            self.stock,
-            self.coupons,
-            self.categories,
-            self.customers,
-            self.shelves,
-        )
+    @cached_property
+    def prices(self) -> BatchLoader[str, Price | None]:
+        """Prices by product id."""
+        return self._reader("prices", self._reads.prices, self._deadline)
+
+    @cached_property
+    def stock(self) -> BatchLoader[str, Stock | None]:
+        """Stock by product id."""
+        return self._reader("stock", self._reads.stock, self._deadline)
+
+    @cached_property
+    def coupons(self) -> BatchLoader[str, tuple[Coupon, ...]]:
+        """Coupons by product id."""
+        return self._reader("coupons", self._reads.coupons, self._deadline)
+
+    @cached_property
+    def categories(self) -> BatchLoader[str, Category | None]:
+        """Categories by id."""
+        return self._reader("categories", self._reads.categories, self._deadline)
+
+    @cached_property
+    def customers(self) -> BatchLoader[str, Customer | None]:
+        """Customers by id, for personalization."""
+        return self._reader("customers", self._source.customers, self._personal_deadline)
+
+    @cached_property
+    def shelves(self) -> BatchLoader[ShelfQuery, tuple[Product, ...]]:
+        """Ranked lists, for personalization."""
+        return self._reader("shelves", self._reads.shelves, self._personal_deadline)
+
+    def customer(self, id_: str) -> "asyncio.Future[Customer | None]":
+        """A customer; no loader is made until one is asked for."""
+        return self.customers.load(id_)
+
+    def _reader(self, name: str, read: Read[K, V], until: Deadline) -> BatchLoader[K, V]:
+        loader = BatchLoader[K, V](name, lambda keys: read(keys, until), tracer=self._tracer, metrics=self._metrics)
+        self._made.append(loader)
+        return loader
 
     def cancel(self) -> None:
         """Stop the reads that nobody waits for any more."""
-        for loader in self._all:
+        for loader in self._made:
             loader.cancel()
 
     def know(self, products: Iterable[Product]) -> None:

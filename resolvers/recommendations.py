@@ -1,6 +1,6 @@
 """Shelves of products: a decision of the bandit over what the customer, the segment or everyone buys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -21,6 +21,7 @@ from resolvers.sources import source
 from resolvers.sources.source import ShelfKind, ShelfQuery
 from resolvers.visit import Visit
 
+SHELVES = CacheControl(max_age=60, scope=CacheScope.SEGMENT, swr=30)
 _DEFAULT_ACTIONS = (ShelfAction.BESTSELLERS.value,)
 
 
@@ -48,10 +49,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """A decision and the products it put on the shelf, as `Recommendations` shows them."""
+    """A decision and the products it put on the shelf, as `Recommendations` shows them.
+
+    `identity` says which products these are; None when they are what was at hand. `kept` are the ready selections of
+    them; then there are no products.
+    """
 
     decision: events.Decision
-    products: Sequence[source.Product]
+    products: Sequence[source.Product] = ()
+    identity: ShelfQuery | None = None
+    kept: Mapping[str, object] | None = None
 
 
 @strawberry.type(description="A shelf of products.")
@@ -59,7 +66,7 @@ class Recommendations:
     """Shows a `Shelf`."""
 
     decision: Decision = listed("The decision behind the shelf.", CacheControl(max_age=0, scope=CacheScope.PRIVATE))
-    products: list[Product] = listed("The products on the shelf, best first.")
+    products: list[Product] = listed("The products on the shelf, best first.", SHELVES)
 
 
 async def _recommendations(
@@ -71,23 +78,22 @@ async def _recommendations(
     visit, limit = info.context, page_size(first)
     try:
         if context is None:
-            return await _default(visit, placement, limit)
-        return await _decided(visit, placement, limit, context)
+            return await _default(visit, info.path.key, placement, limit)
+        return await _decided(visit, info.path.key, placement, limit, context)
     except CALLERS_FAULT:
         raise
     except Exception as error:
         return _fallback(visit, placement, limit, context, error)
 
 
-async def _default(visit: Visit, placement: Placement, limit: int) -> Shelf:
-    products = await _load(visit, ShelfQuery(ShelfKind.BESTSELLERS, limit=limit))
+async def _default(visit: Visit, place: str | int, placement: Placement, limit: int) -> Shelf:
     decision = visit.decisions.default(
         DecisionContext(placement.value), _DEFAULT_ACTIONS, ShelfAction.BESTSELLERS.value
     )
-    return Shelf(decision, products)
+    return await _filled(visit, place, Shelf(decision, identity=ShelfQuery(ShelfKind.BESTSELLERS, limit=limit)))
 
 
-async def _decided(visit: Visit, placement: Placement, limit: int, claimed: Context) -> Shelf:
+async def _decided(visit: Visit, place: str | int, placement: Placement, limit: int, claimed: Context) -> Shelf:
     context = await visit.contexts.resolve(claimed)
     shelves = await _feasible(visit, context, limit)
     decision = visit.decisions.propose(
@@ -98,11 +104,12 @@ async def _decided(visit: Visit, placement: Placement, limit: int, claimed: Cont
         session=visit.viewer.session,
         trace_id=visit.trace_id,
     )
-    products = await _load(visit, shelves[decision.action])
+    shelf = await _filled(visit, place, Shelf(decision, identity=shelves[decision.action]))
     if visit.preview is not None:
-        return Shelf(replace(decision, reason=PREVIEW), products)
+        return replace(shelf, decision=replace(decision, reason=PREVIEW))
     # Journalled only now: a decision whose shelf could not be filled was never seen by anybody.
-    return Shelf(visit.decisions.record(decision), products)
+    recorded = visit.decisions.record(decision)
+    return shelf if recorded is decision else replace(shelf, decision=recorded)
 
 
 async def _feasible(visit: Visit, context: EffectiveContext, limit: int) -> dict[str, ShelfQuery]:
@@ -118,7 +125,35 @@ async def _feasible(visit: Visit, context: EffectiveContext, limit: int) -> dict
     return shelves
 
 
+async def _filled(visit: Visit, place: str | int, shelf: Shelf) -> Shelf:
+    """The shelf with its products, or with what is kept of them."""
+    query = shelf.identity
+    if query is None:
+        return shelf
+    kept = visit.keeper.ready(str(place), "products", query) if visit.keeper is not None else None
+    if kept is not None:
+        return Shelf(shelf.decision, (), query, kept)
+    return Shelf(shelf.decision, await _load(visit, query), query)
+
+
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """The products of a shelf read anew, with no decision behind them."""
+
+    products: Sequence[source.Product]
+    identity: ShelfQuery
+    kept: None = None
+
+
+async def refill(visit: Visit, identity: object) -> Refill:
+    """What a shelf of this identity holds now."""
+    if not isinstance(identity, ShelfQuery):
+        raise TypeError(f"a shelf is identified by a ShelfQuery, not by a {type(identity).__name__}")
+    return Refill(await _load(visit, identity), identity)
+
+
 async def _load(visit: Visit, query: ShelfQuery) -> Sequence[source.Product]:
+    """The products of a shelf, from the shop."""
     products = await visit.loaders.shelves.load(query)
     visit.loaders.know(products)
     if query.kind is ShelfKind.BESTSELLERS:
@@ -152,7 +187,7 @@ class RecommendationQueries:
         _recommendations,
         description="Personalized. A shelf of products for a placement; without a context, the bestsellers.",
         directives=[
-            CacheControl(max_age=60, scope=CacheScope.SEGMENT, swr=30),
+            CacheControl(max_age=0, scope=CacheScope.PRIVATE),
             Cost(weight=10),
             ListSize(slicing_arguments=["first"]),
         ],

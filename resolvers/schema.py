@@ -1,6 +1,6 @@
 """The schema: plain roots beside personalized ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import signature
 from operator import attrgetter
 from typing import Any, cast
@@ -9,6 +9,7 @@ import strawberry
 from graphql import GraphQLObjectType, GraphQLSchema
 from strawberry.printer import print_schema
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
@@ -18,6 +19,9 @@ from resolvers.components import ComponentQueries
 from resolvers.outcomes import OutcomeMutations
 from resolvers.recommendations import RecommendationQueries
 from resolvers.segment import SegmentQueries
+
+CONVERT = "convert-arguments"
+"""Among the extensions of a field with arguments: what turns coerced arguments into those its resolver takes."""
 
 PLAIN: tuple[type, ...] = (CatalogQueries, BasketQueries)
 PERSONALIZED: tuple[type, ...] = (RecommendationQueries, ComponentQueries, SegmentQueries)
@@ -45,19 +49,57 @@ def printed(schema: strawberry.Schema) -> str:
 
 
 def executable(schema: strawberry.Schema) -> GraphQLSchema:
-    """The graphql-core schema inside, where fields without arguments no longer pass through Strawberry.
+    """The graphql-core schema inside, where fields no longer pass through Strawberry.
 
     Strawberry's own way to an attribute is three calls, to a resolver eight; the home query takes it some seven hundred
-    times. Our resolvers ask `info` for its `context` alone, which graphql-core's has as well.
+    times. Our resolvers ask `info` for its `context` and `path` alone, which graphql-core's has as well.
     """
     core = schema._schema  # Strawberry has no public name for it
     for type_ in core.type_map.values():
         if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__"):
             for field in type_.fields.values():
                 definition = field.extensions.get("strawberry-definition")
-                if isinstance(definition, StrawberryField) and not (definition.arguments or definition.extensions):
+                if not isinstance(definition, StrawberryField) or definition.extensions:
+                    continue
+                if definition.arguments:
+                    field.resolve = called = Called(definition, schema)
+                    field.extensions[CONVERT] = called.convert
+                else:
                     field.resolve = _direct(definition)
     return core
+
+
+class Called:
+    """The resolver of a field with arguments, which come as graphql-core coerced them."""
+
+    __slots__ = ("_definition", "_resolve", "_schema", "_takes")
+
+    def __init__(self, definition: StrawberryField, schema: strawberry.Schema) -> None:
+        self._definition = definition
+        self._schema = schema
+        self._resolve = _function(definition)
+        self._takes = frozenset(signature(self._resolve).parameters)
+
+    def __call__(self, source: Any, info: Any, **arguments: Any) -> Any:
+        return self._call(source, info, self.convert(arguments))
+
+    def convert(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Coerced arguments as the resolver takes them: by its own names, input objects as objects."""
+        schema = self._schema
+        scalars = schema.schema_converter.scalar_registry
+        return convert_arguments(dict(arguments), self._definition.arguments, scalars, schema.config)
+
+    def given(self, arguments: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
+        """A resolver for these arguments, converted once for any number of calls."""
+        converted = self.convert(arguments)
+        return lambda source, info: self._call(source, info, converted)
+
+    def _call(self, source: Any, info: Any, converted: Mapping[str, Any]) -> Any:
+        if "root" not in self._takes:
+            return self._resolve(info=info, **converted) if "info" in self._takes else self._resolve(**converted)
+        if "info" in self._takes:
+            return self._resolve(root=source, info=info, **converted)
+        return self._resolve(root=source, **converted)
 
 
 def field_names(root: type) -> tuple[str, ...]:
@@ -72,7 +114,7 @@ def _direct(field: StrawberryField) -> Callable[[Any, Any], Any]:
     if field.base_resolver is None:
         read = attrgetter(field.python_name)
         return lambda source, _info: read(source)
-    resolve = cast("Callable[..., Any]", field.base_resolver.wrapped_func)
+    resolve = _function(field)
     match tuple(signature(resolve).parameters):
         case ("root", "info"):
             return resolve
@@ -82,3 +124,9 @@ def _direct(field: StrawberryField) -> Callable[[Any, Any], Any]:
             return lambda _source, info: resolve(info)
         case unknown:
             raise TypeError(f"{resolve.__qualname__} takes {unknown}; a resolver takes `root`, `info`, or both")
+
+
+def _function(field: StrawberryField) -> Callable[..., Any]:
+    if field.base_resolver is None:
+        raise TypeError(f"{field.name} takes arguments and has no resolver")
+    return cast("Callable[..., Any]", field.base_resolver.wrapped_func)

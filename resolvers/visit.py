@@ -1,7 +1,9 @@
 """A visit: all that lives for one request."""
 
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from flags.components import Components
 from flags.preview import Preview
@@ -16,6 +18,17 @@ from resolvers.sources.source import CommerceSource
 from resolvers.standby import StandbyShelves
 from resolvers.strongest import StrongestCategories
 from resolvers.viewer import Viewer
+
+
+class Keeper(Protocol):
+    """What knows which values are kept as ready JSON; the gateway's executor."""
+
+    def ready(self, root: str, field: str, identity: object) -> Mapping[str, object] | None:
+        """All selections of `field` below the root field of response name `root`, ready for the object of `identity`.
+
+        By response name; None when there are none, or one of them is not kept, so that the object has to be filled.
+        """
+        ...
 
 
 @dataclass(slots=True)
@@ -41,6 +54,8 @@ class Visit:
     preview: Preview | None = None
     trace_id: str | None = None
     trace: Any = None  # the gateway keeps its record of the operation here; resolvers never look
+    keeper: Keeper | None = None
+    again: "Callable[[], AbstractAsyncContextManager[Visit]] | None" = None  # opens another visit of the same viewer
 
     def extensions(self) -> dict[str, object]:
         """What the visit adds to the answer's `extensions`."""

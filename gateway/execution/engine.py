@@ -1,7 +1,7 @@
 """Runs an operation against the schema, directly on graphql-core."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from graphql import (
     FragmentDefinitionNode,
     GraphQLSchema,
     OperationDefinitionNode,
+    VariableNode,
     Visitor,
     default_field_resolver,
     default_type_resolver,
@@ -22,17 +23,25 @@ from graphql import (
 from graphql.execution import ExperimentalIncrementalExecutionResults
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.incremental import IncrementalExecutor
-from graphql.execution.values import get_variable_values
+from graphql.execution.values import VariableValues, get_variable_values
 from graphql.type import assert_valid_schema
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.documents import Operation
 from gateway.errors import UnprocessableVariables
+from gateway.execution.executor import KeepingExecutor
+from gateway.execution.forms import Forms
+from gateway.execution.keeping import Keeping, Note
+from gateway.execution.kept import Kept
+from gateway.execution.lanes import Lanes, lanes_of
+from resolvers.visit import Visit
 
 Result = ExecutionResult | ExperimentalIncrementalExecutionResults
 
 MAX_VARIABLE_ERRORS = 20
+_SETTLEMENTS = 16
+"""How many outcomes of `@skip` and `@include` are kept ready for an operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +51,27 @@ class _Prepared:
     definition: OperationDefinitionNode
     fragment_definitions: dict[str, FragmentDefinitionNode]
     fragments: dict[str, FragmentDetails]
+    conditions: tuple[str, ...]
+    forms: LRUCache[tuple[object, ...], Forms]
+
+
+@dataclass(slots=True)
+class Ready:
+    """An operation with its variables, ready for any number of visits."""
+
+    prepared: _Prepared
+    values: VariableValues
+    keeper: KeepingExecutor | None = None
+    settled: bool = False
+    lanes: Lanes | None = None
 
 
 class Engine:
     """Executes operations of one schema.
 
-    `executor_class` is Strawberry's executor, which gives resolvers the `info` they expect, or one below it.
+    `executor_class` is Strawberry's executor, which gives resolvers the `info` they expect, or one below it. With
+    `keeping` values are kept as ready JSON (gateway/execution/keeping.py): results hold `Kept` values. Who has a
+    preview is never served what was kept.
     The operations it has taken apart are kept, at most `prepared` of them.
     """
 
@@ -58,11 +82,13 @@ class Engine:
         executor_class: type[IncrementalExecutor] = StrawberryGraphQLCoreExecutionContext,
         prepared: int = 1000,
         hide_suggestions: bool = False,
+        keeping: Keeping | None = None,
     ) -> None:
         assert_valid_schema(schema)
         self._schema = schema
         self._executor_class = executor_class
         self._hide_suggestions = hide_suggestions
+        self._keeping = keeping
         self._prepared: LRUCache[tuple[str, str | None, bool], _Prepared] = LRUCache(prepared)
 
     async def run(
@@ -76,14 +102,15 @@ class Engine:
         Raises:
             UnprocessableVariables: the variables do not fit; nothing was executed.
         """
-        whole = operation.incremental and not in_parts
-        executor = self._executor(self._prepare(operation, whole), variables, visit)
-        result = executor.execute_operation()
-        return await result if inspect.isawaitable(result) else result
+        return await self.execute(self.ready(operation, variables, in_parts=in_parts), visit)
 
-    def _executor(
-        self, prepared: _Prepared, variables: Mapping[str, object] | None, visit: object
-    ) -> IncrementalExecutor:
+    def ready(self, operation: Operation, variables: Mapping[str, object] | None, *, in_parts: bool) -> Ready:
+        """All that can be done before it is known who asks; good for any number of executions.
+
+        Raises:
+            UnprocessableVariables: the variables do not fit.
+        """
+        prepared = self._prepare(operation, operation.incremental and not in_parts)
         # This is graphql-core's `Executor.build` without what was done at start-up or once for the operation.
         values = get_variable_values(
             self._schema,
@@ -94,14 +121,55 @@ class Engine:
         )
         if isinstance(values, list):
             raise UnprocessableVariables("the variables do not fit the operation", errors=values)
-        return self._executor_class(
+        return Ready(prepared, values)
+
+    async def execute(self, ready: Ready, visit: object, notes: list[Note] | None = None) -> Result:
+        """Execute what is ready, for one visit; as `run`. `notes` is where to say what became of each value."""
+        if self._keeping is None or getattr(visit, "preview", None) is not None:
+            result = self._executor(self._executor_class, ready, visit).execute_operation()
+            return await result if inspect.isawaitable(result) else result
+        ours = cast("Visit", visit)
+        executor = self._keeper(ready, self._keeping).for_visit(ours)
+        executor.notes = notes
+        lanes = ready.lanes
+        if lanes is not None and lanes.warm:
+            return await lanes.run(ours, executor)
+        result = executor.execute_operation()
+        completed = await result if inspect.isawaitable(result) else result
+        if lanes is not None and isinstance(completed, ExecutionResult) and not completed.errors:
+            lanes.warm = True
+        return completed
+
+    def age(self, result: ExecutionResult) -> int:
+        """Seconds since the oldest kept value in a result was made; 0 where nothing was kept."""
+        if self._keeping is None or not result.data:
+            return 0
+        made = [value.cell.oldest() for value in result.data.values() if isinstance(value, Kept)]
+        return max(0, int(self._keeping.cache.now() - min(made))) if made else 0
+
+    def explained(self, notes: Sequence[Note]) -> list[dict[str, object]]:
+        """What `extensions.cache` says: one line for each value that was looked for."""
+        return [self._keeping.explained(note) for note in notes] if self._keeping is not None else []
+
+    def _keeper(self, ready: Ready, keeping: Keeping) -> KeepingExecutor:
+        """What executors for visits are made after; lanes are built when it is asked for again."""
+        if ready.keeper is None:
+            ready.keeper = cast("KeepingExecutor", self._executor(KeepingExecutor, ready, None))
+            ready.keeper.equip(keeping, self._forms(ready.prepared, ready.values.coerced, keeping))
+        elif not ready.settled:
+            ready.settled = True
+            ready.lanes = lanes_of(ready.keeper)
+        return ready.keeper
+
+    def _executor(self, executor_class: type[IncrementalExecutor], ready: Ready, visit: object) -> IncrementalExecutor:
+        return executor_class(
             self._schema,
-            prepared.fragment_definitions,
-            prepared.fragments,
+            ready.prepared.fragment_definitions,
+            ready.prepared.fragments,
             None,
             visit,
-            prepared.definition,
-            values,
+            ready.prepared.definition,
+            ready.values,
             default_field_resolver,
             default_type_resolver,
             default_field_resolver,
@@ -109,6 +177,13 @@ class Engine:
             is_awaitable=optimized_is_awaitable,
             hide_suggestions=self._hide_suggestions,
         )
+
+    def _forms(self, prepared: _Prepared, values: Mapping[str, object], keeping: Keeping) -> Forms:
+        settled = tuple(values.get(name) for name in prepared.conditions)
+        forms = prepared.forms.get(settled)
+        if forms is None:
+            forms = prepared.forms[settled] = Forms(self._schema, frozenset(keeping.kinds.entities))
+        return forms
 
     def _prepare(self, operation: Operation, whole: bool) -> _Prepared:
         key = (operation.hash, operation.name, whole)
@@ -126,7 +201,28 @@ def _take_apart(operation: Operation, whole: bool) -> _Prepared:
         definition=cast("OperationDefinitionNode", document.definitions[place]),
         fragment_definitions=definitions,
         fragments={name: FragmentDetails(definition) for name, definition in definitions.items()},
+        conditions=_conditions(document),
+        forms=LRUCache(_SETTLEMENTS),
     )
+
+
+def _conditions(document: DocumentNode) -> tuple[str, ...]:
+    """The variables that say what is selected at all."""
+    found = _Conditions()
+    visit(document, found)
+    return tuple(dict.fromkeys(found.names))
+
+
+class _Conditions(Visitor):
+    """Looks for variables in `if` of `@skip`, `@include`, `@defer` and `@stream`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def enter_directive(self, node: DirectiveNode, *_: object) -> object:
+        self.names += [each.value.name.value for each in node.arguments or () if isinstance(each.value, VariableNode)]
+        return None
 
 
 class _InOnePiece(Visitor):

@@ -5,7 +5,7 @@ Where the operation is not recorded, an instrumented resolver costs one attribut
 """
 
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from inspect import isawaitable
 from statistics import median_low
@@ -299,6 +299,11 @@ class RootField:
         self._title = title
         self._seconds = seconds
         self._errors = errors
+
+    def given(self, arguments: Mapping[str, Any]) -> "RootField":
+        """The same for fixed arguments, where the resolver can take them once for many calls."""
+        given: Callable[[Mapping[str, Any]], Resolver] = getattr(self._resolve, "given")  # noqa: B009
+        return RootField(given(arguments), self._title, self._seconds, self._errors)
 
     def __call__(self, source: object, info: Info, **arguments: Any) -> Any:
         started = perf_counter()

@@ -46,6 +46,7 @@ async def test_the_home_page_makes_as_many_calls_for_little_as_for_much(open_gat
         "request_timeout_ms": 20_000,
         "personalization_timeout_ms": 10_000,
         "upstream_timeout_ms": 10_000,
+        "cache": False,
     }
     async with open_gateway(**settings) as gateway:
         await gateway.home({"region": "US-NE"})  # what is read once in a while is read now

@@ -1,4 +1,4 @@
-"""The shop dies in the middle of the load: every page stands, says so, and recovers."""
+"""The shop dies in the middle of the load: every page stands, says so, and recovers. Nothing is kept here."""
 
 import asyncio
 from pathlib import Path
@@ -10,6 +10,7 @@ from tests.sources.served_shop import upstream_process
 
 REMOTE = {
     "source": "http",
+    "cache": False,
     "token_key": "k" * 32,
     "cookie_key": "c" * 32,
     "breaker_recovery_ms": 100,

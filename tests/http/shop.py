@@ -22,6 +22,7 @@ from gateway.execution.engine import Engine
 from gateway.execution.tracing import OperationTrace
 from gateway.settings import Settings
 from resolvers.errors import ForbiddenContext, SourceUnavailable
+from resolvers.viewer import Viewer
 
 SECRET = "the password is swordfish"
 
@@ -43,6 +44,7 @@ class ShopVisit:
 
     watch: Watch
     reviews: DataLoader[str, str]
+    viewer: Viewer = field(default_factory=lambda: Viewer("visitor:somebody", "session"))
     trace: OperationTrace | None = None
     context: dict[str, object] = field(default_factory=dict)
 

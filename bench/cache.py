@@ -1,0 +1,184 @@
+"""The home query with everything kept, against its peers, in one run: `python -m bench.cache [--seconds N]`.
+
+Each server answers the same query, one process each, to `wrk` with 8 connections, in turns:
+
+- the gateway, plain and personalized (a decision taken and journalled for each request, default settings);
+- the floor: the bytes of the gateway's answer, ready, from the same HTTP server;
+- stock Strawberry without a context: its own ASGI view, parser and validation cache, the same loaders;
+- GraphQL Yoga and Mercurius with JIT: the same schema, values in memory, without personalization.
+
+Needs `wrk` and Node.js; `npm install` in bench/peers is done by the bench itself.
+"""
+
+import argparse
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import orjson
+
+from bench.home import HOME
+from bench.processes import free_port, server, wait_for
+from resolvers.sources.embedded_build import prepare_store
+
+ROOT = Path(__file__).parent.parent
+PEERS = ROOT / "bench" / "peers"
+CONNECTIONS = 8
+SIZES = {"products": 20, "shelf": 12}
+PERSONALIZED = {"region": "US-NE"}
+
+
+@dataclass(slots=True)
+class Found:
+    """What `wrk` saw: requests a second, and milliseconds of p50 and p99, each round."""
+
+    rates: list[float] = field(default_factory=list)
+    p50: list[float] = field(default_factory=list)
+    p99: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.rates)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server and what to send it."""
+
+    port: int
+    path: str
+    body: bytes
+    cookie: str = ""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=4, help="seconds of each turn (4)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns (3)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
+        targets = _start(stack, Path(directory))
+        found = {name: Found() for name in targets}
+        for each in targets.values():
+            _load(Path(directory), each, 1)  # until everything is compiled and kept
+        for _ in range(options.rounds):
+            for name, each in targets.items():
+                _note(found[name], _load(Path(directory), each, options.seconds))
+    _print(found)
+
+
+def _start(stack: ExitStack, directory: Path) -> dict[str, Target]:
+    prepare_store(directory)
+    query = HOME.read_text()
+    plain = orjson.dumps({"query": query, "variables": SIZES})
+    personalized = orjson.dumps({"query": query, "variables": {**SIZES, "context": PERSONALIZED}})
+    environment = {"GATEWAY_DATA_DIR": str(directory), "GATEWAY_LOG_LEVEL": "WARNING"}
+    gateway = _python(stack, "gateway.app:create_app", environment)
+    stock = _python(stack, "bench.stock:create_app", {**environment, "GATEWAY_CACHE": "false"})
+    cookie, answer = _visit(gateway, personalized)
+    data, schema = directory / "page.json", ROOT / "schema.graphql"
+    data.write_bytes(_visit(gateway, plain)[1])
+    urlopen(Request(f"http://127.0.0.1:{stock}/floor", data=answer, method="PUT"), timeout=5).close()
+    yoga, jit = (stack.enter_context(_node(kind, data, schema)) for kind in ("yoga", "mercurius"))
+    return {
+        "gateway, plain": Target(gateway, "/graphql", plain, cookie),
+        "gateway, personalized": Target(gateway, "/graphql", personalized, cookie),
+        "floor": Target(stock, "/floor", personalized),
+        "stock Strawberry, plain": Target(stock, "/graphql", plain, cookie),
+        "GraphQL Yoga, plain": Target(yoga, "/graphql", plain),
+        "Mercurius with JIT, plain": Target(jit, "/graphql", plain),
+    }
+
+
+def _python(stack: ExitStack, factory: str, environment: dict[str, str]) -> int:
+    port = free_port()
+    arguments = ["uvicorn", "--factory", factory, "--port", str(port), "--no-access-log", "--log-level", "warning"]
+    return stack.enter_context(server(arguments, port, environment))
+
+
+@contextmanager
+def _node(kind: str, data: Path, schema: Path) -> Iterator[int]:
+    if not (PEERS / "node_modules").exists():
+        npm = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
+        subprocess.run(npm, cwd=PEERS, check=True)
+    port = free_port()
+    process = subprocess.Popen(
+        ["node", "server.mjs", kind, str(port), str(data), str(schema)], cwd=PEERS, stdout=subprocess.DEVNULL
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/", process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _visit(port: int, body: bytes) -> tuple[str, bytes]:
+    """The visitor cookie that an answer brings, and the answer."""
+    request = Request(f"http://127.0.0.1:{port}/graphql", data=body, headers={"Content-Type": "application/json"})
+    with urlopen(request, timeout=30) as response:
+        return str(response.headers.get("Set-Cookie", "")).partition(";")[0], bytes(response.read())
+
+
+def _load(directory: Path, target: Target, seconds: int) -> str:
+    script = directory / f"{target.port}-{abs(hash(target.body))}.lua"
+    headers = {"Content-Type": "application/json", "Accept": "application/json", "Cookie": target.cookie}
+    lines = [f'wrk.headers["{name}"] = {_lua(value)}' for name, value in headers.items() if value]
+    script.write_text("\n".join(['wrk.method = "POST"', f"wrk.body = {_lua(target.body.decode())}", *lines]))
+    address = f"http://127.0.0.1:{target.port}{target.path}"
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), address]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def _lua(text: str) -> str:
+    return f"[==[{text}]==]"
+
+
+def _note(found: Found, report: str) -> None:
+    if "Non-2xx" in report:
+        raise RuntimeError(report)
+    found.rates.append(float(_match(r"Requests/sec:\s+([\d.]+)", report)[1]))
+    found.p50.append(_milliseconds(_match(r"50%\s+([\d.]+)(us|ms|s)", report)))
+    found.p99.append(_milliseconds(_match(r"99%\s+([\d.]+)(us|ms|s)", report)))
+
+
+def _match(pattern: str, report: str) -> re.Match[str]:
+    found = re.search(pattern, report)
+    if found is None:
+        raise RuntimeError(report)
+    return found
+
+
+def _milliseconds(found: re.Match[str]) -> float:
+    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
+
+
+def _print(found: dict[str, Found]) -> None:
+    print(f"{'':28}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}")
+    for name, each in found.items():
+        p50, p99 = statistics.median(each.p50), statistics.median(each.p99)
+        print(f"{name:28}{each.rate:12.0f}{p50:9.2f}{p99:9.2f}")
+    ours, plain = found["gateway, personalized"], found["gateway, plain"]
+    print()
+    for peer, bar in (
+        ("stock Strawberry, plain", "at least 20"),
+        ("Mercurius with JIT, plain", "at least 1"),
+        ("GraphQL Yoga, plain", ""),
+        ("floor", ""),
+    ):
+        print(f"gateway personalized / {peer:28}{ours.rate / found[peer].rate:8.2f}   {bar}", file=sys.stdout)
+    for name, mine, theirs in (("p50", ours.p50, plain.p50), ("p99", ours.p99, plain.p99)):
+        print(f"personalized / plain, {name}{statistics.median(mine) / statistics.median(theirs):34.2f}   at most 1.25")
+
+
+if __name__ == "__main__":
+    main()

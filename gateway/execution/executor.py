@@ -1,0 +1,489 @@
+"""The executor that keeps: root fields, entities, and fields of identified objects are executed once and then served.
+
+What may be kept is decided by `@cacheControl` (gateway/execution/forms.py). Everything else is executed as ever.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from copy import copy
+from functools import partial
+from typing import Any, cast
+
+import orjson
+import structlog
+from graphql import (
+    GraphQLField,
+    GraphQLInputType,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    get_named_type,
+)
+from graphql.execution.collect_fields import CollectedFields, FieldDetailsList
+from graphql.execution.executor import CollectedErrors
+from graphql.execution.values import get_argument_values
+from graphql.pyutils import Path
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from gateway.execution.forms import CONTEXT, Form, Forms
+from gateway.execution.keeping import NOT_ALLOWED, PRIVATE, Identified, Keeping, Note, Unit
+from gateway.execution.kept import Kept, has_absence, take_apart
+from resolvers.cache_control import CacheScope
+from resolvers.caching.cache import Made
+from resolvers.caching.cell import Cell
+from resolvers.context import Context
+from resolvers.errors import NotRenewed, UndeclaredRead
+from resolvers.observing import AUDIENCE, MEMBERS, Reads, observed
+from resolvers.schema import CONVERT
+from resolvers.visit import Visit
+
+_log = structlog.get_logger()
+
+
+class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
+    """Strawberry's executor over a cache. Made by `Keeping.executor`; `context_value` is our visit."""
+
+    keeping: "Keeping"
+    forms: Forms
+    began: float
+    epoch: int
+    unit: Unit | None = None
+    renewing: bool = False
+    verifying: bool = False
+    notes: list[Note] | None = None
+
+    def equip(self, keeping: "Keeping", forms: Forms) -> None:
+        """Take what belongs to all executions of this operation with these variables."""
+        self.keeping = keeping
+        self.forms = forms
+        self.roots: dict[str | int, FieldDetailsList] = {}
+        self.query_type = self.schema.query_type
+
+    def for_visit(self, visit: Visit) -> "KeepingExecutor":
+        """An executor like this one, for one execution."""
+        executor = cast("KeepingExecutor", self.create_sub_executor())
+        executor.pending_incremental_futures = set()
+        executor.background_futures = set()
+        executor.context_value = visit
+        executor.began, executor.epoch = self.keeping.cache.now(), self.keeping.cache.epoch
+        visit.keeper = executor
+        return executor
+
+    @property
+    def visit(self) -> Visit:
+        """Whose execution it is."""
+        return cast("Visit", self.context_value)
+
+    def collect_subfields(
+        self, return_type: GraphQLObjectType, field_details_list: FieldDetailsList
+    ) -> CollectedFields:
+        """As of the base class, but once for all executions of an operation: the lists stay the same objects."""
+        first = field_details_list[0]
+        if len(field_details_list) > 1 or first.fragment_variable_values is not None or first.defer_usage is not None:
+            return super().collect_subfields(return_type, field_details_list)
+        known = self.forms.subfields
+        key = (return_type.name, id(first.node))
+        found = known.get(key)
+        if found is None:
+            found = known[key] = super().collect_subfields(return_type, field_details_list)
+        return found
+
+    def execute_field(
+        self,
+        parent_type: GraphQLObjectType,
+        source: Any,
+        field_details_list: FieldDetailsList,
+        path: Path,
+        position_context: Any,
+    ) -> Any:
+        """The completed value of a field, or what is kept of it."""
+        if path[0] is None and parent_type is self.query_type and self.unit is None:
+            form = self.forms.of_field(self, parent_type, field_details_list)
+            if form.keepable:
+                return self._root(form, field_details_list, path, position_context)
+            self.roots[path[1]] = field_details_list
+        elif (identified := self.keeping.kinds.identified.get(parent_type.name)) is not None and self.unit is None:
+            if source.kept is not None and path[1] in source.kept:
+                return source.kept[path[1]]
+            name = field_details_list[0].node.name.value
+            if name == identified.field and source.identity is not None:
+                form = self.forms.of_field(self, parent_type, field_details_list)
+                if form.keepable:
+                    return self._filling(form, parent_type, source, field_details_list, path, position_context)
+        return super().execute_field(parent_type, source, field_details_list, path, position_context)
+
+    def complete_object_value(
+        self,
+        return_type: GraphQLObjectType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        """A completed object, or what is kept of an entity."""
+        name = return_type.name
+        identify = self.keeping.kinds.entities.get(name)
+        if identify is not None:
+            form = self.forms.of_object(self, return_type, field_details_list)
+            if form.keepable and form.scope is CacheScope.PUBLIC:
+                return self._entity(form, identify(result), return_type, field_details_list, info, path, result)
+        if self.unit is not None and (tag := self.keeping.kinds.tagged.get(name)) is not None:
+            self.unit.tags.add(f"{name}:{tag(result)}")
+        return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
+
+    def ready(self, root: str, field: str, identity: object) -> Mapping[str, object] | None:
+        """What `resolvers.visit.Keeper` promises."""
+        details = self.roots.get(root)
+        if details is None or self.renewing:
+            return None
+        definition = self.schema.get_field(cast("GraphQLObjectType", self.query_type), details[0].node.name.value)
+        type_ = cast("GraphQLObjectType", self.schema.type_map[_named(definition)])
+        identified = self.keeping.kinds.identified[type_.name]
+        found: dict[str, object] = {}
+        for response_name, below in self.collect_subfields(type_, details).grouped_field_set.items():
+            if below[0].node.name.value != field:
+                continue
+            form = self.forms.of_field(self, type_, below)
+            kept = (
+                self._find(form, form.key(orjson.dumps(identity), self.variable_values.coerced))
+                if form.keepable
+                else None
+            )
+            if kept is None:
+                return None
+            if not kept.cell.is_fresh(self.keeping.cache.now()):
+                path = Path(
+                    Path(None, root, cast("GraphQLObjectType", self.query_type).name), response_name, type_.name
+                )
+                make = partial(self._refill, identified, identity, form, type_, below, path)
+                self.keeping.cache.renew(kept.cell, make)
+            found[response_name] = kept
+        return found or None
+
+    def _find(self, form: Form, key: bytes) -> Kept | None:
+        """What is kept under a key and still good; while renewing, only what is fresh."""
+        cache = self.keeping.cache
+        cell = cache.find(key) if not self.verifying else None
+        if cell is None:
+            return None
+        now = cache.now()
+        text = cell.text(now)
+        if text is None:
+            return None
+        fresh = cell.is_fresh(now)
+        if self.renewing and not cell.is_fresh(now + self.keeping.ahead(form)):
+            return None
+        cache.metrics.looked(form.name, "hit" if fresh else "stale")
+        self._note(form, "hit" if fresh else "stale", cell)
+        return Kept(cell, text)
+
+    def found(self, form: Form, key: bytes, details: FieldDetailsList, path: Path) -> Kept | None:
+        """What is kept of a root field; if it is stale, it is made anew in the background."""
+        kept = self._find(form, key)
+        if kept is not None:
+            self._renew_if_stale(kept, form, details, path)
+            if self.keeping.is_sampled():
+                self.keeping.cache.renew(kept.cell, partial(self._verify, form, details, path, kept.text))
+        return kept
+
+    async def complete_awaited(
+        self,
+        field: GraphQLField,
+        details: FieldDetailsList,
+        parent: GraphQLObjectType,
+        path: Path,
+        outcome: Awaitable[Any],
+    ) -> Any:
+        """The completed value of a field that was resolved elsewhere, with this outcome."""
+        info = self.build_resolve_info(field, [each.node for each in details], parent, path)
+        return await self._settled(self.complete_awaitable_value(field.type, details, info, path, outcome, None))
+
+    def _root(self, form: Form, details: FieldDetailsList, path: Path, position: Any) -> Any:
+        if form.scope is CacheScope.PUBLIC:
+            key = form.key(b"", self.variable_values.coerced)
+            return self.found(form, key, details, path) or self._made_once(form, key, details, path, position)
+        return self._for_audience(form, details, path, position)
+
+    async def _for_audience(self, form: Form, details: FieldDetailsList, path: Path, position: Any) -> Any:
+        try:
+            key = await self._audience_key(form, details)
+        except Exception:  # the field's own resolver will say what is wrong with the context
+            key = None
+        if key is None:
+            return await self._settled(self._execute(details, path, position))
+        return self.found(form, key, details, path) or await self._made_once(form, key, details, path, position)
+
+    async def _audience_key(self, form: Form, details: FieldDetailsList) -> bytes | None:
+        """The key for those whom the context that is claimed belongs to; None where values are known to be private."""
+        return await self.audience_key(form, self._claimed(details))
+
+    async def audience_key(self, form: Form, claimed: Context | None) -> bytes | None:
+        """As `_audience_key`, for the claim of a field."""
+        if claimed is None:
+            return form.key(b"everyone", self.variable_values.coerced)
+        audience = self.keeping.cache.audience(form.id)
+        if PRIVATE in audience:
+            return None
+        visit = self.visit
+        context = await visit.contexts.resolve(claimed)
+        read = [getattr(context, name) if name in MEMBERS else getattr(visit.viewer, name) for name in audience]
+        return form.key(orjson.dumps([audience, read]), self.variable_values.coerced)
+
+    def _claimed(self, details: FieldDetailsList) -> Context | None:
+        parent = cast("GraphQLObjectType", self.query_type)
+        definition = self.schema.get_field(parent, details[0].node.name.value)
+        if definition is None or not any(names_context(argument.type) for argument in definition.args.values()):
+            return None
+        arguments = get_argument_values(definition, details[0].node, self.variable_values)
+        convert = definition.extensions[CONVERT]
+        claimed: Context | None = convert(arguments).get("context")
+        return claimed
+
+    async def _made_once(self, form: Form, key: bytes, details: FieldDetailsList, path: Path, position: Any) -> Any:
+        """Make the value, unless somebody is at it already: then wait for theirs."""
+        cache = self.keeping.cache
+        flying = cache.flight(key)
+        if flying is not None:
+            await asyncio.shield(flying)
+            kept = self._find(form, key) if form.scope is CacheScope.PUBLIC else await self._found_again(form, details)
+            if kept is not None:
+                cache.metrics.looked(form.name, "shared")
+                return kept
+            return await self._make_root(form, details, path, position)
+        try:
+            if cache.has_second_tier:
+                await cache.fetch([key])
+                kept = self._find(form, key)
+                if kept is not None:
+                    return kept
+            return await self._make_root(form, details, path, position)
+        finally:
+            cache.land(key)
+
+    async def _found_again(self, form: Form, details: FieldDetailsList) -> Kept | None:
+        """What is there now that more may be known of the audience."""
+        key = await self._audience_key(form, details)
+        return None if key is None else self._find(form, key)
+
+    async def _make_root(self, form: Form, details: FieldDetailsList, path: Path, position: Any) -> Any:
+        self._missed(form)
+        unit = Unit(Reads(AUDIENCE if form.scope is CacheScope.SEGMENT else NOT_ALLOWED), {form.name})
+        within = self._within(unit)
+        try:
+            value = await self._settled(within._execute(details, path, position))
+        finally:
+            self._take_errors(within, path)
+        if form.scope is not CacheScope.SEGMENT:
+            return self._keep(form, form.key(b"", self.variable_values.coerced), unit, within, value)
+        if self._claimed(details) is not None:
+            self.keeping.cache.learn(form.id, unit.reads.names | ({PRIVATE} if unit.reads.private else set()))
+        key = await self._audience_key(form, details)
+        return value if key is None else self._keep(form, key, unit, within, value)
+
+    def making(self, form: Form) -> "KeepingExecutor":
+        """An executor whose observed visit is for making a value of this form."""
+        self._missed(form)
+        return self._within(Unit(Reads(AUDIENCE if form.scope is CacheScope.SEGMENT else NOT_ALLOWED), {form.name}))
+
+    async def keep_for_audience(self, form: Form, claimed: Context, within: "KeepingExecutor", value: Any) -> Any:
+        """The completed value that `within` made, kept for those whom the claim's context belongs to."""
+        unit = cast("Unit", within.unit)
+        self.keeping.cache.learn(form.id, unit.reads.names | ({PRIVATE} if unit.reads.private else set()))
+        key = await self.audience_key(form, claimed)
+        return value if key is None else self._keep(form, key, unit, within, value)
+
+    def _execute(self, details: FieldDetailsList, path: Path, position: Any) -> Any:
+        parent = cast("GraphQLObjectType", self.query_type)
+        return super().execute_field(parent, self.root_value, details, path, position)
+
+    async def _filling(
+        self, form: Form, parent: GraphQLObjectType, source: Any, details: FieldDetailsList, path: Path, position: Any
+    ) -> Any:
+        """The field of an identified object, made now."""
+        self._missed(form)
+        unit = Unit(Reads(AUDIENCE), {form.name})
+        within = self._within(unit)
+        try:
+            execute = super(KeepingExecutor, within).execute_field
+            value = await self._settled(execute(parent, source, details, path, position))
+        finally:
+            self._take_errors(within, path)
+        key = form.key(orjson.dumps(source.identity), self.variable_values.coerced)
+        return self._keep(form, key, unit, within, value)
+
+    def _entity(
+        self,
+        form: Form,
+        identity: str,
+        return_type: GraphQLObjectType,
+        details: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,
+    ) -> Any:
+        key = form.key(identity.encode(), self.variable_values.coerced)
+        kept = self._find(form, key)
+        if kept is not None:
+            return kept
+        make = partial(self._make_entity, form, key, identity, return_type, details, info, path, result)
+        return self._fetched(form, key, make) if self.keeping.cache.has_second_tier else make()
+
+    async def _fetched(self, form: Form, key: bytes, make: Callable[[], Any]) -> Any:
+        await self.keeping.fetch(key)
+        kept = self._find(form, key)
+        return kept if kept is not None else await self._settled(make())
+
+    def _make_entity(
+        self,
+        form: Form,
+        key: bytes,
+        identity: str,
+        return_type: GraphQLObjectType,
+        details: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,
+    ) -> Any:
+        self._missed(form)
+        unit = Unit(Reads(NOT_ALLOWED), {f"{form.name}:{identity}"})
+        within = self._within(unit)
+        try:
+            value = super(KeepingExecutor, within).complete_object_value(return_type, details, info, path, result, None)
+        except Exception:
+            self._take_errors(within, path)
+            raise
+        if self.is_awaitable(value):
+            return self._keep_awaited(form, key, unit, within, value, path)
+        self._take_errors(within, path)
+        return self._keep(form, key, unit, within, value)
+
+    async def _keep_awaited(
+        self, form: Form, key: bytes, unit: Unit, within: "KeepingExecutor", value: Awaitable[Any], path: Path
+    ) -> Any:
+        try:
+            completed = await value
+        finally:
+            self._take_errors(within, path)
+        return self._keep(form, key, unit, within, completed)
+
+    def _keep(self, form: Form, key: bytes, unit: Unit, within: "KeepingExecutor", value: Any) -> Any:
+        """The value as it is kept; as it is where it may not be."""
+        reason = self._objection(form, unit, within)
+        if reason is not None:
+            self.keeping.cache.metrics.bypassed(form.name, reason)
+            self._note(form, f"bypass: {reason}", None)
+            self._hand_up(unit)
+            return value
+        parts, holes = take_apart(value)
+        life = form.life.brief() if has_absence(value) else form.life
+        cache = self.keeping.cache
+        cell = cache.keep(key, form.name, Made(parts, holes, frozenset(unit.tags), life, self.began, self.epoch))
+        text = cell.text(cache.now()) if cell is not None else None
+        if cell is None or text is None:
+            self._hand_up(unit)
+            return value
+        self._note(form, "miss", cell)
+        return Kept(cell, text)
+
+    def _objection(self, form: Form, unit: Unit, within: "KeepingExecutor") -> str | None:
+        if within.collected_errors.errors:
+            return "error"
+        if unit.reads.fell_back:
+            return "fallback"
+        if unit.reads.private:
+            return "private"
+        if not unit.reads.undeclared:
+            return None
+        if self.keeping.strict:
+            raise UndeclaredRead(f"{form.name} is of scope {form.scope.name} and read {sorted(unit.reads.undeclared)}")
+        return "undeclared"
+
+    def _hand_up(self, unit: Unit) -> None:
+        """What is not kept by itself is part of what is being made around it."""
+        above = self.unit
+        if above is not None:
+            above.tags |= unit.tags
+            above.reads.take(unit.reads)
+
+    def _within(self, unit: Unit) -> "KeepingExecutor":
+        """An executor for what is being made: its errors are its own, and its visit is observed."""
+        within = copy(self)
+        within.collected_errors = CollectedErrors()
+        within.unit = unit
+        within.context_value = observed(self.visit, unit.reads)
+        return within
+
+    def _take_errors(self, within: "KeepingExecutor", path: Path) -> None:
+        for number, error in enumerate(within.collected_errors.errors):
+            # Each in a place of its own: an error hides others only below the place that it made null.
+            self.collected_errors.add(error, Path(path, number, None))
+
+    def _note(self, form: Form, state: str, cell: Cell | None) -> None:
+        if self.notes is not None:
+            self.notes.append(Note(form, state, cell))
+
+    def _missed(self, form: Form) -> None:
+        self.keeping.cache.metrics.looked(form.name, "miss")
+
+    async def _settled(self, value: Any) -> Any:
+        return await value if self.is_awaitable(value) else value
+
+    def _renew_if_stale(self, kept: Kept, form: Form, details: FieldDetailsList, path: Path) -> None:
+        cache = self.keeping.cache
+        if not self.renewing and not kept.cell.is_fresh(cache.now()):
+            cache.renew(kept.cell, partial(self._renew_root, form, details, path))
+
+    async def _renew_root(self, form: Form, details: FieldDetailsList, path: Path) -> None:
+        async with self._again() as visit:
+            _check(await self._anew(visit)._make_root(form, details, path, None), form)
+
+    async def _verify(self, form: Form, details: FieldDetailsList, path: Path, served: bytes) -> None:
+        """Make a value anew from nothing that is kept, and compare it with what was served."""
+        async with self._again() as visit:
+            anew = self._anew(visit)
+            anew.verifying = True
+            value = await anew._make_root(form, details, path, None)
+        if isinstance(value, Kept) and value.text != served:
+            self.keeping.cache.metrics.mismatched(form.name)
+            _log.error("cache_mismatch", field=form.name, form=form.id.hex())
+            await self.keeping.cache.purge((form.name,))
+
+    async def _refill(
+        self,
+        identified: Identified,
+        identity: object,
+        form: Form,
+        parent: GraphQLObjectType,
+        details: FieldDetailsList,
+        path: Path,
+    ) -> None:
+        async with self._again() as visit:
+            source = await identified.refill(visit, identity)
+            _check(await self._anew(visit)._filling(form, parent, source, details, path, None), form)
+
+    def _again(self) -> AbstractAsyncContextManager[Visit]:
+        again = self.visit.again
+        if again is None:
+            raise NotRenewed("this visit cannot be made again")
+        return again()
+
+    def _anew(self, visit: Visit) -> "KeepingExecutor":
+        anew = self.for_visit(visit)
+        anew.renewing = True
+        anew.unit = None
+        return anew
+
+
+def _check(value: object, form: Form) -> None:
+    if not isinstance(value, Kept):
+        raise NotRenewed(f"{form.name} could not be made anew")
+
+
+def _named(definition: GraphQLField | None) -> str:
+    return get_named_type(definition.type).name if definition is not None else ""
+
+
+def names_context(type_: GraphQLInputType) -> bool:
+    """Whether an argument of this type claims a context."""
+    return get_named_type(type_).name == CONTEXT

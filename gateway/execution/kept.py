@@ -1,0 +1,62 @@
+"""Completed values that are kept: how they stand in an answer, and how they are taken apart to be kept."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from resolvers.caching.cell import Cell
+
+_GAP: Final = b"\0"  # JSON never has one: in strings it is written \u0000
+
+
+class Kept:
+    """A value that is ready JSON. `cell` is where it is kept; that may be thrown out, the text is good here."""
+
+    __slots__ = ("cell", "text")
+
+    def __init__(self, cell: Cell, text: bytes) -> None:
+        self.cell = cell
+        self.text = text
+
+    def value(self) -> Any:
+        """What it stands for, as a dict would be."""
+        return orjson.loads(self.text)
+
+
+def encode(value: object) -> bytes:
+    """JSON in UTF-8, kept values as they are."""
+    return orjson.dumps(value, default=_as_text)
+
+
+def take_apart(value: object) -> tuple[Sequence[bytes], Sequence[Cell]]:
+    """The JSON of a completed value, in parts, and the cells of the kept values between them."""
+    holes: list[Cell] = []
+
+    def gap(each: object) -> orjson.Fragment:
+        if isinstance(each, Kept):
+            holes.append(each.cell)
+            return orjson.Fragment(_GAP)
+        raise TypeError(f"a completed value holds a {type(each).__name__}")
+
+    return orjson.dumps(value, default=gap).split(_GAP), holes
+
+
+def has_absence(value: object) -> bool:
+    """Whether a value, or an item of a list of values, is not there."""
+    return value is None or (isinstance(value, list) and None in value)
+
+
+def _as_text(each: object) -> orjson.Fragment:
+    if isinstance(each, Kept):
+        return orjson.Fragment(each.text)
+    raise TypeError(f"a completed value holds a {type(each).__name__}")
+
+
+def plain(value: Any) -> Any:
+    """A completed value with kept values opened, for those who look at answers as dicts and lists."""
+    if isinstance(value, Kept):
+        return value.value()
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,88 @@
+"""The cache over HTTP: ages, tags, purges, explanations, and known requests."""
+
+import asyncio
+
+import pytest
+
+from tests.gateway.client import GatewayClient
+from tests.gateway.conftest import Open
+
+CATALOG = "{ catalog(first: 2) { nodes { id name } } }"
+
+
+async def explained(gateway: GatewayClient, query: str, token: str) -> list[dict[str, object]]:
+    answer = await gateway.http.post(
+        "/graphql", json={"query": query}, headers={"Authorization": f"Bearer {token}", "GraphQL-Cache": "explain"}
+    )
+    found: list[dict[str, object]] = answer.json().get("extensions", {}).get("cache", [])
+    return found
+
+
+async def test_an_explanation_says_what_became_of_each_value(gateway: GatewayClient) -> None:
+    token = gateway.token("1", scope="preview")
+    first = await explained(gateway, CATALOG, token)
+    assert [each["state"] for each in first if each["field"] == "Query.catalog"] == ["miss"]
+    again = await explained(gateway, CATALOG, token)
+    assert [(each["field"], each["state"], each["scope"]) for each in again] == [("Query.catalog", "hit", "PUBLIC")]
+    assert again[0]["age"] is not None
+    assert again[0]["key"] == next(each["key"] for each in first if each["field"] == "Query.catalog")
+
+
+async def test_nobody_else_is_told(gateway: GatewayClient) -> None:
+    assert await explained(gateway, CATALOG, gateway.token("1")) == []
+
+
+async def test_a_get_is_validated(gateway: GatewayClient) -> None:
+    first = await gateway.http.get("/graphql", params={"query": CATALOG})
+    assert first.headers["cache-control"] == "public, max-age=300, stale-while-revalidate=60"
+    again = await gateway.http.get(
+        "/graphql", params={"query": CATALOG}, headers={"If-None-Match": first.headers["etag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+    other = await gateway.http.get("/graphql", params={"query": CATALOG}, headers={"If-None-Match": '"other"'})
+    assert (other.status_code, other.content) == (200, first.content)
+
+
+async def test_what_must_not_be_kept_has_no_tag(gateway: GatewayClient) -> None:
+    query = "{ recommendations(placement: HOME, context: {}) { decision { id } } }"
+    answer = await gateway.http.get("/graphql", params={"query": query})
+    assert answer.headers["cache-control"] == "private, no-store"
+    assert "etag" not in answer.headers
+
+
+async def test_an_answer_tells_its_age(gateway: GatewayClient) -> None:
+    await gateway.ask(CATALOG)
+    await asyncio.sleep(1.1)
+    answer = await gateway.http.post("/graphql", json={"query": CATALOG})
+    assert 1 <= int(answer.headers["age"]) <= 30
+
+
+@pytest.mark.parametrize(
+    ("scope", "body", "status"),
+    [
+        ("ops", {"tags": ["Query.catalog"]}, 200),
+        ("ops", {"everything": True}, 200),
+        ("ops", {"tags": []}, 400),
+        ("ops", {"tags": [1]}, 400),
+        ("ops", {"tags": ["x" * 201]}, 400),
+        ("ops", [], 400),
+        ("preview", {"tags": ["Query.catalog"]}, 401),
+        (None, {"tags": ["Query.catalog"]}, 401),
+    ],
+)
+async def test_only_operators_purge(gateway: GatewayClient, scope: str | None, body: object, status: int) -> None:
+    await gateway.ask(CATALOG)
+    headers = {"Authorization": f"Bearer {gateway.token('1', scope=scope)}"} if scope else {}
+    answer = await gateway.http.post("/cache/purge", json=body, headers=headers)
+    assert answer.status_code == status
+    assert (answer.json().get("purged", 0) > 0) == (status == 200)
+
+
+async def test_the_page_stands_on_what_is_kept(open_gateway: Open) -> None:
+    async with open_gateway() as gateway:
+        pages = [await gateway.home({"region": "US-NE"}) for _ in range(12)]
+    assert all(len(page["data"]["recommendations"]["products"]) == 12 for page in pages)
+    ids = {page["data"]["recommendations"]["decision"]["id"] for page in pages}
+    assert len(ids) == 12
+    assert gateway.counted("gateway_cache_lookups_total", field="Query.catalog", result="hit") >= 11

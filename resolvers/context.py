@@ -19,6 +19,7 @@ from resolvers.sources.source import Customer
 from resolvers.viewer import Viewer
 
 _REGION = re.compile(r"[A-Za-z0-9-]{1,16}")
+_APP_VERSION = re.compile(r"[A-Za-z0-9.+-]{1,32}")
 _VERSION = re.compile(r"v[0-9]{1,4}")
 _MOST_SUPPORTED = 200
 
@@ -49,6 +50,9 @@ class Context:
     region: str | None = strawberry.field(default=None, description="Region to show the page for.")
     season: Season | None = strawberry.field(default=None, description="Season to show the page for.")
     device: Device | None = strawberry.field(default=None, description="Kind of screen.")
+    app_version: str | None = strawberry.field(
+        default=None, description="Version of the client's program, such as `2.1.0`, for flags that depend on it."
+    )
     supports: list[ComponentVersion] | None = strawberry.field(
         default=None, description="Versions of components the client can render; left out, it can render all."
     )
@@ -66,6 +70,7 @@ class Context:
             self.region,
             self.season,
             self.device,
+            _checked_version(self.app_version),
             _supports(self.supports),
         )
 
@@ -80,7 +85,8 @@ ContextArgument = Annotated[
 class EffectiveContext:
     """The context really used: claimed members where allowed, the rest filled in.
 
-    `top_categories` are the customer's strongest categories, strongest first; empty where unknown.
+    `role` is the persona that somebody really is, whatever is previewed. `top_categories` are the customer's strongest
+    categories, strongest first; empty where unknown.
     `subject` is the pseudonym a decision and a flag stick to.
     """
 
@@ -92,6 +98,8 @@ class EffectiveContext:
     region: str | None = None
     season: Season | None = None
     device: Device | None = None
+    role: str | None = None
+    app_version: str | None = None
     supports: tuple[tuple[str, tuple[str, ...]], ...] | None = None
     top_categories: tuple[str, ...] = ()
 
@@ -124,6 +132,8 @@ class EffectiveContext:
             "region": self.region,
             "season": self.season.value if self.season else None,
             "device": self.device.value if self.device else None,
+            "role": self.role,
+            "appVersion": self.app_version,
         }
 
 
@@ -181,16 +191,18 @@ class Contexts:
     def _filled_in(self, claimed: Context, customer_id: str | None, customer: Customer | None) -> EffectiveContext:
         viewer = self.viewer
         own = customer_id == viewer.customer_id
-        persona = self._persona(claimed, customer, own)
+        role = self._role(customer, own)
         region = _checked_region(claimed.region) or (customer.region if customer else None) or viewer.region
         return EffectiveContext(
             subject=viewer.subject if own else f"customer:{customer_id}",
-            persona=persona,
+            persona=self._persona(claimed, role),
             customer_id=customer_id,
             category=str(claimed.category) if claimed.category is not None else None,
             region=region,
             season=claimed.season or season(self.now, region),
             device=claimed.device or viewer.device,
+            role=role.value,
+            app_version=_checked_version(claimed.app_version),
             supports=_supports(claimed.supports),
             top_categories=customer.top_categories if customer else (),
         )
@@ -208,11 +220,13 @@ class Contexts:
             "or the viewer must hold the `preview` right"
         )
 
-    def _persona(self, claimed: Context, customer: Customer | None, own: bool) -> Persona:
+    def _role(self, customer: Customer | None, own: bool) -> Persona:
         of_viewer = self.viewer.persona if own else None
-        actual = of_viewer or (customer.persona if customer else None) or _least_known(customer)
-        if claimed.persona is None or claimed.persona is actual:
-            return actual
+        return of_viewer or (customer.persona if customer else None) or _least_known(customer)
+
+    def _persona(self, claimed: Context, role: Persona) -> Persona:
+        if claimed.persona is None or claimed.persona is role:
+            return role
         if self.viewer.may_preview:
             return claimed.persona
         raise ForbiddenContext(
@@ -229,6 +243,14 @@ def _checked_region(region: str | None) -> str | None:
     if region is None or _REGION.fullmatch(region):
         return region
     raise InvalidArgument(f"`context.region` has {len(region)} characters; it must be 1 to 16 of A-Z, a-z, 0-9 and -")
+
+
+def _checked_version(version: str | None) -> str | None:
+    if version is None or _APP_VERSION.fullmatch(version):
+        return version
+    raise InvalidArgument(
+        f"`context.appVersion` has {len(version)} characters; it must be 1 to 32 of A-Z, a-z, 0-9, '.', '+' and '-'"
+    )
 
 
 def _supports(versions: list[ComponentVersion] | None) -> tuple[tuple[str, tuple[str, ...]], ...] | None:

@@ -14,7 +14,9 @@ from resolvers.page_flags import PageFlags
 from resolvers.viewer import Viewer
 from resolvers.visit import Visit
 
-TRAITS: Final = frozenset({"persona", "segment", "category", "region", "season", "device", "supports"})
+TRAITS: Final = frozenset(
+    {"persona", "segment", "category", "region", "season", "device", "role", "app_version", "supports"}
+)
 """What makes a segment: members of a context that many viewers share."""
 
 SELF: Final = frozenset({"subject", "session"})

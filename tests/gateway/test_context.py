@@ -101,3 +101,27 @@ async def test_what_the_client_can_render_bounds_the_versions(gateway: GatewayCl
         "reason": "UNKNOWN_COMPONENT",
         "exposure": None,
     }
+
+
+COMPONENTS = 'query ($context: Context) { components(names: ["shelf"], context: $context) { version decidedBy } }'
+
+
+async def test_flags_see_the_version_of_the_client(gateway: GatewayClient) -> None:
+    versions = {"1.9.9": "v1", "2.0.0": "v2", "2.10.0": "v2", "nonsense": "v1"}
+    for told, version in versions.items():
+        answer = await gateway.ask(COMPONENTS, {"context": {"appVersion": told}})
+        assert answer["data"]["components"][0]["version"] == version
+        assert answer["extensions"]["context"]["appVersion"] == told
+
+
+@pytest.mark.parametrize("told", ["", "2.0.0 beta", "x" * 33, "2\n"])
+async def test_a_version_of_the_client_is_a_short_word(gateway: GatewayClient, told: str) -> None:
+    answer = await gateway.ask(COMPONENTS, {"context": {"appVersion": told}})
+    assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_a_role_is_what_one_is_and_not_what_is_previewed(gateway: GatewayClient) -> None:
+    token = gateway.token("1", role="CONSULTANT", scope="preview")
+    answer = await gateway.ask(SEGMENT, {"context": {"persona": "BUILDER"}}, token)
+    used = answer["extensions"]["context"]
+    assert (used["persona"], used["role"]) == ("BUILDER", "CONSULTANT")

@@ -45,6 +45,8 @@ async def test_with_a_context_a_bandit_decides(gateway: GatewayClient) -> None:
         "region": "US-NE",
         "season": "SUMMER",
         "device": None,
+        "role": "VISITOR",
+        "appVersion": None,
     }
 
 

@@ -21,7 +21,8 @@ from flags.personalized import FlagAnswers, PersonalizedFlags
 from flags.preview import PreviewTokens
 from flags.sticky_sqlite import SqliteStickyDecisions
 from flags.vocabulary import Vocabulary
-from gateway.caching import FLAGGED, keeping, open_cache, release_of
+from gateway.caching import keeping, open_cache, release_of
+from gateway.changes import Changes
 from gateway.collector import Ga4Collector
 from gateway.documents import Documents
 from gateway.endpoint import GraphQLEndpoint
@@ -34,6 +35,7 @@ from gateway.ofrep import Ofrep
 from gateway.ofrep_events import Notices, Subscribe
 from gateway.ofrep_wire import state_of
 from gateway.previews import Previews
+from gateway.purges import Purges
 from gateway.purging import Purging
 from gateway.settings import Settings
 from gateway.shop import open_source
@@ -42,11 +44,13 @@ from gateway.telemetry import Telemetry
 from gateway.viewer import Viewers
 from gateway.visits import Visits
 from personalization.assembly import Personalization, open_personalization
+from personalization.bandit.uniform import Uniform
 from personalization.clock import Clock, Deadline
 from personalization.decision.conduct import Conduct
 from personalization.errors import PersonaError
 from personalization.events import DecisionMode
 from personalization.hub.retention import Retention
+from personalization.ids import new_id
 from resolvers.batching import LoaderMetrics
 from resolvers.caching.cache import FragmentCache
 from resolvers.fallbacks import Fallbacks
@@ -183,14 +187,25 @@ class Assembly:
             tracer=tracer,
         )
         cache = open_cache(settings, clock, registry, release_of(build_schema(), settings)) if settings.cache else None
-        if cache is not None:
-            stack.push_async_callback(cache.aclose)
-            stack.callback(flags.subscribe(lambda _flags: _forget_flags(cache)))
+        purges = await self._follow_changes(stack, cache, flags, personalization) if cache is not None else None
         events = EventIntake(personalization.outcomes, viewers.viewer, self._event_rate())
         ofrep = self._ofrep(stack, visits, personalized, [flags.subscribe])
         endpoint = await self._endpoint(visits, cache)
-        purging = Purging(cache, viewers.viewer)
+        purging = Purging(purges, viewers.viewer)
         return Doors(endpoint, events, Ga4Collector(events, registry), previews, purging, visits, ofrep)
+
+    async def _follow_changes(
+        self, stack: AsyncExitStack, cache: FragmentCache, flags: Flags, personalization: Personalization
+    ) -> Purges:
+        """Have the cache forget what changes: by itself with flags and policies, and by purges told in the hub."""
+        stack.push_async_callback(cache.aclose)
+        changes = Changes(cache)
+        stack.callback(flags.subscribe(changes.flags))
+        stack.callback(changes.follow(personalization.live, unled=Uniform().version))
+        purges = Purges(cache, personalization.hub, new_id, self._telemetry.registry)
+        await purges.start()
+        stack.push_async_callback(purges.aclose)
+        return purges
 
     def _personalized(
         self, stack: AsyncExitStack, personalization: Personalization, metrics: FlagMetrics, key: bytes
@@ -281,9 +296,3 @@ class _GraphQLDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._assembly.opened.graphql(scope, receive, send)
-
-
-def _forget_flags(cache: FragmentCache) -> None:
-    """Flags have changed: forget what stood on them."""
-    cache.unlearn()
-    cache.purge_soon((FLAGGED,))

@@ -1,6 +1,8 @@
 """From the bytes of an HTTP request to one GraphQL request, or to the error that says what is wrong with them."""
 
 import asyncio
+import json
+import re
 from collections.abc import Mapping
 from types import TracebackType
 from typing import cast
@@ -26,6 +28,7 @@ WATCH_AFTER_S = 0.005
 """Most answers are out before anybody could leave; watching them would cost a task each."""
 
 _MAX_FIELDS = 50
+_LONG_NUMBER = re.compile(rb"\d{19}")
 
 
 class ClientGone(Exception):
@@ -74,7 +77,7 @@ def from_body(body: bytes) -> GraphQLRequest:
         BatchRefused: an array.
     """
     try:
-        parameters = orjson.loads(body)
+        parameters = _exact(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"the body is not JSON in UTF-8: {error.msg}" if body else "the body is empty") from error
     if isinstance(parameters, list):
@@ -201,9 +204,20 @@ def _same_host(origin: str, headers: Mapping[str, str]) -> bool:
     return origin.partition("://")[2] == headers.get("host")
 
 
+def _exact(text: bytes) -> object:
+    """The JSON value, its integers exact. Raises `orjson.JSONDecodeError`."""
+    value: object = orjson.loads(text)
+    if not _LONG_NUMBER.search(text):
+        return value
+    try:  # of what is known to be JSON: beyond 64 bits orjson makes an integer a float, and an id another id
+        return cast("object", json.loads(text))
+    except RecursionError as error:
+        raise orjson.JSONDecodeError("nested too deep", text.decode(), 0) from error
+
+
 def _json(text: str, name: str) -> object:
     try:
-        return cast("object", orjson.loads(text))
+        return _exact(text.encode())
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"parameter `{name}` is not JSON: {error.msg}") from error
 

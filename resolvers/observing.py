@@ -31,16 +31,28 @@ SETTLED: Final = frozenset({None, STICKY, *(reason.value for reason in Component
 MEMBERS: Final = frozenset(each.name for each in fields(EffectiveContext))
 
 
+def policy_tag(policy: str) -> str:
+    """The tag of what a decision of this policy went into."""
+    return f"policy:{policy}"
+
+
+def segment_tag(segment: str) -> str:
+    """The tag of what looked at this segment."""
+    return f"segment:{segment}"
+
+
 @dataclass(slots=True)
 class Reads:
     """What a making read. `allowed` is what the scope declares; anything else makes its value one not to be kept.
 
     `private` says that it was made for one viewer at one moment, `fell_back` that it is not what was asked for.
+    `tags` name what it stands on that may be replaced as a whole.
     """
 
     allowed: frozenset[str] = frozenset()
     names: set[str] = field(default_factory=set)
     undeclared: set[str] = field(default_factory=set)
+    tags: set[str] = field(default_factory=set)
     private: bool = False
     fell_back: bool = False
 
@@ -52,6 +64,7 @@ class Reads:
         """Read all that was read there."""
         self.private = self.private or other.private
         self.fell_back = self.fell_back or other.fell_back
+        self.tags |= other.tags
         for name in other.names | other.undeclared:
             self.note(name)
 
@@ -68,7 +81,10 @@ class ObservedContext:
     def __getattr__(self, name: str) -> Any:
         if name in MEMBERS:
             self._reads.note(name)
-            return getattr(self._context, name)
+            value = getattr(self._context, name)
+            if name == "segment" and value is not None:
+                self._reads.tags.add(segment_tag(value))
+            return value
         method = getattr(EffectiveContext, name)
         return method.__get__(self)
 
@@ -142,6 +158,9 @@ class ObservedFlags:
         if context is not None:
             for name in AUDIENCE:
                 self._reads.note(name)
+            if context.segment is not None:
+                self._reads.tags.add(segment_tag(context.segment))
+        self._reads.tags |= {policy_tag(answer.decision.policy) for answer in answers if answer.decision is not None}
         self._reads.private = self._reads.private or self.flags.timed
         self._reads.fell_back = self._reads.fell_back or any(answer.why not in SETTLED for answer in answers)
         return answers

@@ -378,7 +378,9 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         parts, holes = take_apart(value)
         life = form.life.brief() if has_absence(value) else form.life
         cache = self.keeping.cache
-        cell = cache.keep(key, form.name, Made(parts, holes, frozenset(unit.tags), life, self.began, self.epoch))
+        cell = cache.keep(
+            key, form.name, Made(parts, holes, frozenset(unit.tags | unit.reads.tags), life, self.began, self.epoch)
+        )
         text = cell.text(cache.now()) if cell is not None else None
         if cell is None or text is None:
             self._hand_up(unit)

@@ -9,6 +9,7 @@ from personalization.errors import GroupMismatch, HubUnavailable, PartitionLost
 from personalization.hub.consumer import GroupConsumer, Pace
 from personalization.hub.groups import Membership, Ownership, Place, partition_of, read_shares
 from personalization.hub.retention import Retention
+from personalization.hub.tail import Tail
 from personalization.hub.topics import Appended, NewEvent, Reassignment, StoredEvent
 from personalization.ids import Ids
 
@@ -43,6 +44,10 @@ class MemoryHub:
         return GroupConsumer(
             self._store, membership, clock=self._clock, pace=self._pace, on_assign=on_assign, on_revoke=on_revoke
         )
+
+    def tail(self, topic: str) -> Tail:
+        """A reader of all that is appended to a topic from now on."""
+        return Tail(self._store, topic)
 
     async def prune(self, retention: Retention) -> int:
         """Drop what `retention` no longer keeps; how many events that were."""
@@ -146,6 +151,10 @@ class _MemoryStore:
     async def version(self) -> int:
         self._check()
         return self._version
+
+    async def heads(self, topic: str) -> Mapping[Place, int]:
+        self._check()
+        return {(topic, each): self._heads.get((topic, each), 0) for each in range(self._partitions)}
 
     async def read(self, positions: Mapping[Place, int], limit: int) -> Sequence[StoredEvent]:
         self._check()

@@ -13,6 +13,7 @@ from personalization.hub.retention import Retention
 from personalization.hub.sqlite_file import HubFile, log_id_of, partitions_of
 from personalization.hub.sqlite_groups import SqliteGroups, microseconds
 from personalization.hub.sqlite_threads import Reader, Writer
+from personalization.hub.tail import Tail
 from personalization.hub.topics import Appended, NewEvent, Reassignment
 from personalization.ids import Ids
 
@@ -58,6 +59,10 @@ class SqliteHub:
         return GroupConsumer(
             self._groups, membership, clock=self._clock, pace=self._pace, on_assign=on_assign, on_revoke=on_revoke
         )
+
+    def tail(self, topic: str) -> Tail:
+        """A reader of all that is appended to a topic from now on."""
+        return Tail(self._groups, topic)
 
     async def prune(self, retention: Retention) -> int:
         """Drop what `retention` no longer keeps, in short transactions; how many events that were.

@@ -76,6 +76,10 @@ class SqliteGroups:
         """A number that changes with every commit of another connection, and all writing is done by others."""
         return await self._reader.run(_data_version)
 
+    async def heads(self, topic: str) -> Mapping[Place, int]:
+        """The offset of the next event in each partition of a topic."""
+        return await self._reader.run(lambda connection: _heads(connection, topic))
+
     async def read(self, positions: Mapping[Place, int], limit: int) -> Sequence[StoredEvent]:
         """Events from these offsets on, `limit` at most, from every place its share, in the order of the places."""
         places = dict(positions)
@@ -84,6 +88,11 @@ class SqliteGroups:
             return read_shares(places, limit, lambda place, offset, most: _read(connection, place, offset, most))
 
         return await self._reader.run(work)
+
+
+def _heads(connection: sqlite3.Connection, topic: str) -> Mapping[Place, int]:
+    found = dict(connection.execute("SELECT partition, offset FROM heads WHERE topic = ?", (topic,)).fetchall())
+    return {(topic, each): found.get(each, 0) for each in range(partitions_of(connection))}
 
 
 def _renew(connection: sqlite3.Connection, membership: Membership, now: int, until: int) -> int:

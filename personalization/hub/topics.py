@@ -10,6 +10,7 @@ OUTCOMES = "outcomes"
 JOINED = "joined"
 EXPOSURES = "exposures"
 EXPOSURE_EVENTS = "exposure_events"
+PURGES = "purges"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,18 @@ class Appended:
     duplicates: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What was appended since the last look, in order within a partition.
+
+    `whole` is False when something is missing before or among these: it was dropped, there was too much of it, or
+    the hub was away.
+    """
+
+    events: Sequence[StoredEvent]
+    whole: bool = True
+
+
 Reassignment = Callable[[Sequence[tuple[str, int]]], Awaitable[None]]
 
 
@@ -72,6 +85,26 @@ class Consumer(Protocol):
     async def __aexit__(self, *exc: object) -> None: ...
 
 
+class Follower(Protocol):
+    """Reads what is appended to a topic after `start`, as a member of no group. Not for several tasks at once."""
+
+    async def start(self) -> None:
+        """Begin here: what was appended before is not read.
+
+        Raises:
+            HubUnavailable: the store cannot be read; `poll` will begin, and say that something may be missing.
+        """
+        ...
+
+    async def poll(self, wait: float) -> News:
+        """What is new; waits at most `wait` seconds for the first.
+
+        Raises:
+            HubUnavailable: the store cannot be read. When it can again, the next news are not whole.
+        """
+        ...
+
+
 class Hub(Protocol):
     """Where events go in and come out. Implementations: `memory.py` (the fake), `sqlite.py`; Kafka later.
 
@@ -91,6 +124,10 @@ class Hub(Protocol):
         on_revoke: Reassignment | None = None,
     ) -> Consumer:
         """A new member of `group`. `on_assign` and `on_revoke` are told the (topic, partition) pairs."""
+        ...
+
+    def tail(self, topic: str) -> Follower:
+        """A reader of all that is appended to a topic from now on, of no group."""
         ...
 
     async def log_id(self) -> str:

@@ -105,7 +105,8 @@ class FragmentCache:
         """Bring what the second tier has of these keys, and of all in their holes, into memory."""
         if self._shared is not None:
             for made, cell in await self._shared.fetch(keys, self.find, self.now()):
-                if not any(made <= purge.at for purge in self._purges_of(cell.tags)):
+                # What another process began before a purge and kept after it is as old as what was purged.
+                if not any(made - cell.cost <= purge.at for purge in self._purges_of(cell.tags)):
                     self.memory.keep(cell)
 
     @property

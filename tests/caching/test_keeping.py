@@ -284,3 +284,20 @@ async def test_a_wrong_key_is_found_out(data_dir: Path) -> None:
         await shop.cache.settle()
         assert shop.registry.get_sample_value("gateway_cache_mismatches_total", {"field": "Query.category"}) == 1
         assert (await shop.ask(engine, query, {"id": ids[0]}, visitor("a")))["data"]["category"] == {"id": ids[0]}
+
+
+async def test_what_a_policy_decided_carries_its_tag(data_dir: Path) -> None:
+    query = 'query ($c: Context) { components(page: "home", context: $c) { name version } }'
+    async with pair(data_dir) as shop:
+        for n in range(5):
+            await shop.ask(shop.keeping, query, {"c": {}}, visitor(str(n)))
+        await shop.ask(shop.keeping, query, None, visitor("a"))
+        cells = [cell for cell in shop.cache.memory.cells() if cell.field == "Query.components"]
+        assert sorted("policy:uniform@1" in cell.tags for cell in cells) == [False, *[True] * 5]
+        assert await shop.cache.purge(["policy:uniform@1"]) == 5
+
+
+async def test_a_shelf_s_products_stand_on_no_policy(data_dir: Path) -> None:
+    async with pair(data_dir) as shop:
+        await shop.ask(shop.keeping, SHELF, {"c": {}}, visitor("a"))
+        assert not any(tag.startswith("policy:") for cell in shop.cache.memory.cells() for tag in cell.tags)

@@ -1,11 +1,17 @@
 """The cache over HTTP: ages, tags, purges, explanations, and known requests."""
 
 import asyncio
+import time
+from contextlib import ExitStack
+from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.gateway.client import GatewayClient
+from gateway.settings import Settings
+from tests.gateway.client import GatewayClient, signed
 from tests.gateway.conftest import Open
+from tests.gateway.server import gateway_process
 
 CATALOG = "{ catalog(first: 2) { nodes { id name } } }"
 
@@ -86,3 +92,34 @@ async def test_the_page_stands_on_what_is_kept(open_gateway: Open) -> None:
     ids = {page["data"]["recommendations"]["decision"]["id"] for page in pages}
     assert len(ids) == 12
     assert gateway.counted("gateway_cache_lookups_total", field="Query.catalog", result="hit") >= 11
+
+
+def test_a_purge_asked_of_one_worker_is_seen_by_both(data_dir: Path) -> None:
+    with gateway_process(data_dir, workers="2") as url, ExitStack() as stack:
+        token = signed(Settings(data_dir=data_dir), "1", scope="ops preview")
+        headers = {"Authorization": f"Bearer {token}", "GraphQL-Cache": "explain"}
+
+        def state(client: httpx.Client) -> str:
+            notes = client.post("/graphql", json={"query": CATALOG}).json()["extensions"]["cache"]
+            (found,) = (note["state"] for note in notes if note["field"] == "Query.catalog")
+            return str(found)
+
+        workers: list[httpx.Client] = []
+        for _ in range(100):  # a connection stays with its worker, and the first to ask there finds nothing
+            client = stack.enter_context(httpx.Client(base_url=url, headers=headers, timeout=10))
+            if state(client) == "miss":
+                workers.append(client)
+            if len(workers) == 2:
+                break
+        one, other = workers
+        assert [state(one), state(other)] == ["hit", "hit"]
+        assert one.post("/cache/purge", json={"tags": ["Query.catalog"]}).json() == {"purged": 1}
+        assert state(one) == "miss"
+        for _ in range(200):
+            if state(other) == "miss":
+                break
+            time.sleep(0.02)
+        else:
+            pytest.fail("the other worker never heard of it")
+        time.sleep(0.2)
+        assert [state(one), state(other)] == ["hit", "hit"]

@@ -354,3 +354,17 @@ def test_a_wrong_type_is_always_named(query: str, value: Any) -> None:
 @given(st.binary(max_size=200))
 def test_any_query_string_is_a_request_or_a_refusal(query_string: bytes) -> None:
     assert status_of(lambda: from_query_string(query_string, 1000)) in (200, 400)
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, -(2**63) - 1, -(2**64), 10**300])
+def test_integers_of_any_size_are_exact(number: int) -> None:
+    text = f'{{"id": [{number}, 0.5]}}'
+    assert from_body(f'{{"query": "", "variables": {text}}}'.encode()).variables == {"id": [number, 0.5]}
+    query_string = httpx.QueryParams({"query": "{a}", "variables": text})
+    assert from_query_string(str(query_string).encode(), 1000).variables == {"id": [number, 0.5]}
+
+
+def test_long_numbers_in_deep_nesting_are_refused_or_read() -> None:
+    for depth in (100, 900, 1000, 2000):
+        text = f'{{"query": "", "variables": {{"a": {"[" * depth}{2**70}{"]" * depth}}}}}'
+        assert status_of(lambda text=text: from_body(text.encode())) in (200, 400)  # type: ignore[misc]

@@ -12,7 +12,8 @@ from personalization.clock import ManualClock
 from personalization.errors import GroupMismatch, PartitionLost
 from personalization.hub.groups import Place
 from personalization.hub.retention import Prunable, Retention
-from personalization.hub.topics import DECISIONS, OUTCOMES, Consumer, Hub, NewEvent, StoredEvent
+from personalization.hub.tail import MOST_BEHIND
+from personalization.hub.topics import DECISIONS, OUTCOMES, Consumer, Hub, NewEvent, News, StoredEvent
 
 LEASE = 10.0
 PARTITIONS = 4
@@ -306,3 +307,38 @@ class HubSuite:
         await hub.append(DECISIONS, numbered(0, 1))
         await hub.aclose()
         await hub.aclose()
+
+    async def test_all_who_follow_read_everything_from_then_on(self, open_hub: OpenHub) -> None:
+        one, other = open_hub(), open_hub()
+        await one.append(DECISIONS, numbered(0, 3))
+        tails = [one.tail(DECISIONS), other.tail(DECISIONS)]
+        for tail in tails:
+            await tail.start()
+        await one.append(OUTCOMES, numbered(0, 3))
+        await other.append(DECISIONS, numbered(3, 6, "same"))
+        await one.append(DECISIONS, numbered(6, 8, "same"))
+        for tail in tails:
+            news = [await tail.poll(1.0), await tail.poll(0.0)]
+            assert [each.event.id for batch in news for each in batch.events] == ["e3", "e4", "e5", "e6", "e7"]
+            assert all(batch.whole for batch in news)
+
+    async def test_who_is_far_behind_is_told_and_goes_on_at_the_end(self, open_hub: OpenHub) -> None:
+        hub = open_hub()
+        tail = hub.tail(DECISIONS)
+        await tail.start()
+        await hub.append(DECISIONS, numbered(0, MOST_BEHIND + 5, "same"))
+        assert not (await tail.poll(1.0)).whole
+        assert await tail.poll(0.0) == News(())
+        await hub.append(DECISIONS, numbered(MOST_BEHIND + 5, MOST_BEHIND + 6, "same"))
+        last = await tail.poll(1.0)
+        assert (last.whole, [each.event.value for each in last.events]) == (True, [b"%d" % (MOST_BEHIND + 5)])
+
+    async def test_what_was_dropped_before_it_was_read_is_missing(self, open_hub: OpenHub) -> None:
+        hub = open_hub()
+        tail = hub.tail(DECISIONS)
+        await tail.start()
+        await hub.append(DECISIONS, numbered(0, 10, "same"))
+        await hub.prune(Retention(timedelta(days=1), 2 * PARTITIONS))
+        news = await tail.poll(1.0)
+        assert (news.whole, len(news.events)) == (False, 2)
+        assert await tail.poll(0.0) == News(())

@@ -14,7 +14,7 @@ _HALF_SEEN: Final = 16_384
 
 
 class KnownRequests:
-    """At most `size` of them, the least recently used out first.
+    """At most `size` of them, the least recently used out first: of bodies, 8 kB each, 8 MB where there are 1,000.
 
     A body is kept when it comes a second time, so that those that come once, with variables of their own, push nobody
     out. Left out is what must be looked at each time: operations in parts, what is over a limit, and documents that are

@@ -27,7 +27,9 @@ RENEWAL = timedelta(minutes=1)
 """A cookie younger than this is not sent again; an idle session may so end up to a minute early."""
 
 VERIFIED = 10_000
-"""Cookies whose signature was found good and need not be looked at again: those of the visitors of the last minutes."""
+"""Cookies whose signature was found good and need not be looked at again: those of the visitors of the last minutes.
+
+None is longer than 256 characters, so one takes 1 kB at most with what is read from it, and all of them 10 MB."""
 
 _SLOT = "gateway.visitor_cookie"
 _CONTENT = re.compile(r"([\w-]{10,40})\.([\w-]{10,40})", re.ASCII)

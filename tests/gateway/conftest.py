@@ -7,17 +7,10 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings
-from resolvers.sources.embedded_build import prepare_store
 from tests.gateway.client import GatewayClient, running
 from tests.gateway.server import gateway_process
 
 Open = Callable[..., AbstractAsyncContextManager[GatewayClient]]
-
-
-@pytest.fixture(scope="session")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded shop's store, built once."""
-    return prepare_store(tmp_path_factory.mktemp("shop"))
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +20,6 @@ def url(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     (data_dir / catalogue.name).hardlink_to(catalogue)
     with gateway_process(data_dir) as url:
         yield url
-
-
-@pytest.fixture
-def data_dir(catalogue: Path, tmp_path: Path) -> Path:
-    """A data folder of this test's own, with the shop in it."""
-    (tmp_path / catalogue.name).hardlink_to(catalogue)
-    return tmp_path
 
 
 @pytest.fixture

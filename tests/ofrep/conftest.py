@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings
-from resolvers.sources.embedded_build import prepare_store
 from tests.flags.writing import write
 from tests.gateway.client import GatewayClient, running
 from tests.gateway.server import gateway_process
@@ -24,12 +23,6 @@ class Served:
     url: str
     flags_dir: Path
     data_dir: Path
-
-
-@pytest.fixture(scope="session")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded shop's store, built once."""
-    return prepare_store(tmp_path_factory.mktemp("shop"))
 
 
 @pytest.fixture

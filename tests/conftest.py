@@ -1,4 +1,4 @@
-"""The embedded shop's store, built once."""
+"""The embedded shop's store, built once for all tests of a process."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from resolvers.sources.embedded_build import prepare_store
 
 @pytest.fixture(scope="session")
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store's file."""
+    """The store's file; link it into a data folder."""
     return prepare_store(tmp_path_factory.mktemp("shop"))
 
 

@@ -174,8 +174,10 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         fresh = cell.is_fresh(now)
         if self.renewing and not cell.is_fresh(now + self.keeping.ahead(form)):
             return None
-        cache.metrics.looked(form.name, "hit" if fresh else "stale")
-        self._note(form, "hit" if fresh else "stale", cell)
+        state = "hit" if fresh else "stale"
+        cache.metrics.looked(form.name, state)
+        self._trace(form, state)
+        self._note(form, state, cell)
         return Kept(cell, text)
 
     def found(self, form: Form, key: bytes, details: FieldDetailsList, path: Path) -> Kept | None:
@@ -372,6 +374,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         reason = self._objection(form, unit, within)
         if reason is not None:
             self.keeping.cache.metrics.bypassed(form.name, reason)
+            self._trace(form, f"bypass: {reason}")
             self._note(form, f"bypass: {reason}", None)
             self._hand_up(unit)
             return value
@@ -427,6 +430,12 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def _missed(self, form: Form) -> None:
         self.keeping.cache.metrics.looked(form.name, "miss")
+        self._trace(form, "miss")
+
+    def _trace(self, form: Form, state: str) -> None:
+        """Have the operation's span say what became of a personalized value; kept ones have no span of their own."""
+        if form.scope is CacheScope.SEGMENT and self.visit.trace is not None:
+            self.visit.trace.span.set_attribute(f"gateway.cache.{form.name}", state)
 
     async def _settled(self, value: Any) -> Any:
         return await value if self.is_awaitable(value) else value

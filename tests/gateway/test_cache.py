@@ -12,6 +12,7 @@ from gateway.settings import Settings
 from tests.gateway.client import GatewayClient, signed
 from tests.gateway.conftest import Open
 from tests.gateway.server import gateway_process
+from tests.http.parts import merged, multipart
 
 CATALOG = "{ catalog(first: 2) { nodes { id name } } }"
 
@@ -123,3 +124,31 @@ def test_a_purge_asked_of_one_worker_is_seen_by_both(data_dir: Path) -> None:
             pytest.fail("the other worker never heard of it")
         time.sleep(0.2)
         assert [state(one), state(other)] == ["hit", "hit"]
+
+
+@pytest.mark.parametrize("where", ["above", "below"])
+async def test_what_is_deferred_adds_up_to_what_is_not(gateway: GatewayClient, where: str) -> None:
+    """What is deferred is made each time and never kept; what stands beside it is."""
+    late, at_once = "... @defer { %s }", "%s"
+    fields = "catalog(first: 3) { nodes { id name price { amount } } }"
+    inner = "nodes { id name price { amount } }"
+
+    def query(how: str) -> str:
+        if where == "above":
+            return f"{{ categories {{ id }} {how % fields} }}"
+        return f"{{ catalog(first: 3) {{ {how % inner} }} }}"
+
+    async def in_parts() -> object:
+        headers = {"Accept": "multipart/mixed"}
+        answer = await gateway.http.post("/graphql", json={"query": query(late)}, headers=headers)
+        assert answer.headers["cache-control"] == "no-store"
+        return merged(multipart(answer.content))["data"]
+
+    first = await in_parts()
+    whole = (await gateway.ask(query(at_once)))["data"]
+    again = [await in_parts() for _ in range(3)]
+    assert [first, *again] == [whole] * 4
+    assert (await gateway.ask(query(at_once)))["data"] == whole
+    assert gateway.counted("gateway_cache_lookups_total", field="Query.catalog", result="hit") == 1
+    kept_beside = gateway.counted("gateway_cache_lookups_total", field="Query.categories", result="hit")
+    assert kept_beside == (5 if where == "above" else 0)

@@ -110,6 +110,8 @@ def test_a_trace_goes_from_the_page_through_everything(data_dir: Path) -> None:
     operation = spans["query Home"]
     assert operation.parent_span_id == request.span_id
     assert attributes(operation)["graphql.operation.type"] == "query"
+    kept = {name: value for name, value in attributes(operation).items() if name.startswith("gateway.cache.")}
+    assert kept == {"gateway.cache.Query.components": "miss", "gateway.cache.Recommendations.products": "miss"}
     for name in ("resolve recommendations", "resolve components", "resolve segment"):
         assert spans[name].parent_span_id == operation.span_id
     assert "loader prices" in spans

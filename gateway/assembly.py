@@ -165,6 +165,7 @@ class Assembly:
         await self._warm(source, standby)
         self.readiness.done("shop")
 
+        event_rate = self._event_rate()
         visits = Visits(
             settings=settings,
             viewers=viewers,
@@ -178,6 +179,7 @@ class Assembly:
             standby=standby,
             strongest=StrongestCategories(source, clock),
             fallbacks=Fallbacks(registry),
+            event_rate=event_rate,
             loader_metrics=LoaderMetrics(registry),
             clock=clock,
             tracer=tracer,
@@ -186,7 +188,7 @@ class Assembly:
         if cache is not None:
             stack.push_async_callback(cache.aclose)
             stack.callback(flags.subscribe(lambda _flags: _forget_flags(cache)))
-        events = EventIntake(personalization.outcomes, viewers.viewer, self._event_rate())
+        events = EventIntake(personalization.outcomes, viewers.viewer, event_rate)
         ofrep = self._ofrep(stack, visits, personalized, [flags.subscribe])
         endpoint = await self._endpoint(visits, cache)
         purging = Purging(cache, viewers.viewer)

@@ -169,6 +169,7 @@ class Assembly:
         await self._warm(source, standby)
         self.readiness.done("shop")
 
+        event_rate = self._event_rate()
         visits = Visits(
             settings=settings,
             viewers=viewers,
@@ -182,13 +183,14 @@ class Assembly:
             standby=standby,
             strongest=StrongestCategories(source, clock),
             fallbacks=Fallbacks(registry),
+            event_rate=event_rate,
             loader_metrics=LoaderMetrics(registry),
             clock=clock,
             tracer=tracer,
         )
         cache = open_cache(settings, clock, registry, release_of(build_schema(), settings)) if settings.cache else None
         purges = await self._follow_changes(stack, cache, flags, personalization) if cache is not None else None
-        events = EventIntake(personalization.outcomes, viewers.viewer, self._event_rate())
+        events = EventIntake(personalization.outcomes, viewers.viewer, event_rate)
         ofrep = self._ofrep(stack, visits, personalized, [flags.subscribe])
         endpoint = await self._endpoint(visits, cache)
         purging = Purging(purges, viewers.viewer)

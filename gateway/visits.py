@@ -15,6 +15,7 @@ from flags.live import Flags
 from flags.personalized import PersonalizedFlags
 from flags.preview import Preview
 from flags.subject import Subject
+from gateway.event_rate import EventRate
 from gateway.previews import Previews
 from gateway.settings import Settings
 from gateway.viewer import Viewers
@@ -53,6 +54,7 @@ class Visits:
     standby: StandbyShelves
     strongest: StrongestCategories
     fallbacks: Fallbacks
+    event_rate: EventRate
     loader_metrics: LoaderMetrics
     clock: Clock
     tracer: Tracer
@@ -74,7 +76,8 @@ class Visits:
     async def make(self, request: Request) -> Visit:
         """A visit that nobody ends."""
         viewer = await self.viewers.viewer(request)
-        return self.of(viewer, self.previews.of(request, viewer))
+        address = request.client.host if request.client else ""
+        return self.of(viewer, self.previews.of(request, viewer), address)
 
     @asynccontextmanager
     async def again(self, viewer: Viewer) -> AsyncIterator[Visit]:
@@ -85,8 +88,8 @@ class Visits:
         finally:
             visit.cancel()
 
-    def of(self, viewer: Viewer, preview: Preview | None = None) -> Visit:
-        """A visit of this viewer, from now on."""
+    def of(self, viewer: Viewer, preview: Preview | None = None, address: str = "") -> Visit:
+        """A visit of this viewer, who asks from this address, from now on."""
         deadline = Deadline.after(self.settings.request_timeout_ms / 1000 - _RESERVE_S, self.clock)
         personal_deadline = deadline.capped(self.settings.personalization_timeout_ms / 1000)
         loaders = Loaders(
@@ -120,6 +123,7 @@ class Visits:
             standby=self.standby,
             strongest=self.strongest,
             fallbacks=self.fallbacks,
+            admit=partial(self.event_rate.check, viewer, address),
             preview=preview,
             trace_id=trace_id,
             again=partial(self.again, viewer),

@@ -7,6 +7,9 @@ from enum import StrEnum
 HOLDBACK = "HOLDBACK"
 """The reason of a decision that gave the default because its subject belongs to the group that always gets it."""
 
+MOST_REWARD = 3.0
+"""The largest reward of a decision; the least is 0."""
+
 
 class Persona(StrEnum):
     """The five target persons of multilevel selling."""

@@ -78,6 +78,7 @@ async def _report(
         name = "`outcomes` and `exposures` have" if exposures else "`outcomes` has"
         raise InvalidArgument(f"{name} {len(reports)} members; at most {MOST_REPORTS} are allowed")
     visit = info.context
+    visit.admit(len(reports))
     return await visit.outcomes.report(reports, session=visit.viewer.session, trace_id=visit.trace_id)
 
 

@@ -36,6 +36,7 @@ class Visit:
     """What resolvers find in `info.context`: who asks, until when, and the parts that answer.
 
     All fields of a visit see one state of the flag definitions. Under a `preview` nothing is recorded or learned.
+    `admit` lets so many events of this viewer in, or raises what tells it to wait.
     """
 
     viewer: Viewer
@@ -51,6 +52,7 @@ class Visit:
     standby: StandbyShelves
     strongest: StrongestCategories
     fallbacks: Fallbacks
+    admit: Callable[[int], None]
     preview: Preview | None = None
     trace_id: str | None = None
     trace: Any = None  # the gateway keeps its record of the operation here; resolvers never look

@@ -6,9 +6,8 @@ from enum import StrEnum
 from math import fsum, isfinite
 
 from personalization.bandit.sampling import POLICY_TOLERANCE, sample
-from personalization.events import HOLDBACK, Decision, DecisionContext, DecisionMode, JoinedDecision
+from personalization.events import HOLDBACK, MOST_REWARD, Decision, DecisionContext, DecisionMode, JoinedDecision
 
-MOST_REWARD = 3.0
 MOST_ACTIONS = 64
 LEAST_PROBABILITY = 1e-4
 """Least probability that is learned from: it bounds the weight of a lesson, and no floor is below it."""

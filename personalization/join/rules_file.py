@@ -9,7 +9,7 @@ from typing import TypeGuard
 import orjson
 
 from personalization.errors import PersonaError
-from personalization.events import OutcomeKind
+from personalization.events import MOST_REWARD, OutcomeKind
 from personalization.join.reward import RewardRule
 
 LONGEST_WINDOW_S = 86_400.0
@@ -24,7 +24,8 @@ class InvalidRules(PersonaError):
 def read_rules(path: Path, default: RewardRule) -> Mapping[str, RewardRule]:
     """The rules in a file, by placement: `{"component:hero": {"values": {"PURCHASED": 1.0}, "window_s": 1800}}`.
 
-    `values` are the worth of outcomes by kind, `window_s` is up to a day; what is left out is as in `default`. Blocks.
+    `values` are the worth of outcomes by kind, up to 3, which is the most that is learned from; `window_s` is up to a
+    day; what is left out is as in `default`. Blocks.
 
     Raises:
         InvalidRules: the file cannot be read, or something in it is of another form.
@@ -57,8 +58,10 @@ def _values(placement: str, members: object) -> tuple[tuple[OutcomeKind, float],
     for kind, value in members.items():
         if kind not in OutcomeKind.__members__:
             raise InvalidRules(f"{placement}.values: {kind!r:.80} is not known, one of {', '.join(OutcomeKind)} is")
-        if not _number(value) or value < 0:
-            raise InvalidRules(f"{placement}.values.{kind}: a number of at least 0 expected, got {value!r:.80}")
+        if not _number(value) or not 0 <= value <= MOST_REWARD:
+            raise InvalidRules(
+                f"{placement}.values.{kind}: a number from 0 to {MOST_REWARD} expected, got {value!r:.80}"
+            )
     return tuple((OutcomeKind(kind), float(value)) for kind, value in members.items())
 
 

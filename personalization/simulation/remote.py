@@ -44,10 +44,11 @@ class RemoteSimulation:
         self._categories: dict[str, str] = {}
 
     async def run(self, tell: Callable[[int, "RemoteSimulation"], None] = lambda _, __: None) -> Record:
-        """Simulate all visits and what follows from them; `tell` is called now and then with the number of visits.
+        """Simulate all visits and what follows from them; `tell` is called now and then with the number of visits,
+        once there is something to tell.
 
         Raises:
-            StorefrontFailed: the gateway has no four categories, or more than 20 requests failed.
+            StorefrontFailed: the gateway has no four categories, more than 20 requests failed, or no visit counts.
         """
         found = await self._storefront.categories()
         if len(found) < len(CATEGORIES):
@@ -58,6 +59,11 @@ class RemoteSimulation:
                 await self._come(visits, tell)
         except* StorefrontFailed as failed:
             raise StorefrontFailed(f"more than {MOST_FAILURES} requests failed") from failed
+        if not len(self.record):
+            raise StorefrontFailed(
+                f"of {self._traffic.decisions} visits none got a decision: {self.failures} failed, the rest was held "
+                "back and got the default; the gateway's GATEWAY_HOLDBACK has to be below 1"
+            )
         tell(self._traffic.decisions, self)
         return self.record
 
@@ -68,7 +74,7 @@ class RemoteSimulation:
                 self._preferences = Preferences(self._traffic.seed, era=1)
             await asyncio.sleep(shopping.after.total_seconds() / BETWEEN_VISITS / self._traffic.rate)
             visits.create_task(self._visit(shopping, self._preferences))
-            if (number + 1) % every == 0:
+            if (number + 1) % every == 0 and len(self.record):
                 tell(number + 1, self)
 
     async def _visit(self, shopping: Shopping, preferences: Preferences) -> None:

@@ -101,3 +101,19 @@ async def test_an_exposure_has_one_id_before_and_after_a_restart(data_dir: Path)
     assert ids == [exposure.id] * 4
     assert exposure.flag == "component.hero"
     assert exposure.subject.startswith("visitor:")
+
+
+async def test_reports_and_events_share_the_bound_of_a_session(open_gateway: Open) -> None:
+    async with open_gateway(events_per_minute=100, new_session_events_per_minute=150) as gateway:
+        variables = {"outcomes": [{"decisionId": DECISION, "kind": "DISPLAYED"}] * 60}
+        for _ in range(2):  # the first begins the session, and is counted for the address
+            answer = await gateway.ask(REPORT, variables)
+            assert answer["data"]["report"]["accepted"] == 60
+        (error,) = (await gateway.ask(REPORT, variables))["errors"]
+        assert error["extensions"]["code"] == "RATE_LIMITED"
+        assert "session" in error["message"]
+        event = b'{"type": "seen", "exposureId": "%s"}' % EXPOSURE.encode()
+        body, headers = b"[" + b",".join([event] * 60) + b"]", {"Content-Type": "text/plain"}
+        assert (await gateway.http.post("/events", content=body, headers=headers)).status_code == 429
+        assert gateway.counted("gateway_events_limited_total", of="session") == 120
+        assert len(await gateway.events("outcomes")) == 120

@@ -60,3 +60,15 @@ def test_a_gateway_may_serve_without(tmp_path: Path) -> None:
         with urlopen(f"{url}/ready", timeout=10) as answer:
             assert "learning" not in json.load(answer)
         assert companions(tmp_path) == []
+
+
+def test_its_metrics_are_beside_those_of_the_workers(tmp_path: Path) -> None:
+    prepare_store(tmp_path)
+    with gateway_process(tmp_path, learning="true") as url:
+
+        def told() -> set[str]:
+            with urlopen(f"{url}/metrics", timeout=10) as answer:
+                lines = answer.read().decode().splitlines()
+            return {line.partition(" ")[0].partition("{")[0] for line in lines if not line.startswith("#")}
+
+        until(lambda: {"gateway_join_held", "gateway_learn_behind_seconds", "gateway_decision_seconds_count"} <= told())

@@ -42,6 +42,7 @@ def test_what_is_left_out_is_as_in_the_default(tmp_path: Path) -> None:
         '{"a": {"values": {}}}',
         '{"a": {"values": {"CLICKED": 1}}}',
         '{"a": {"values": {"PURCHASED": -1}}}',
+        '{"a": {"values": {"PURCHASED": 3.01}}}',
         '{"a": {"values": {"PURCHASED": "3"}}}',
         '{"a": {"assume_displayed": 1}}',
     ],

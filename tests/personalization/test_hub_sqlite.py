@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -243,3 +244,26 @@ async def test_a_log_made_anew_has_another_name(tmp_path: Path) -> None:
     assert await first.log_id() != await second.log_id()
     await first.aclose()
     await second.aclose()
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size
+
+
+async def test_what_is_pruned_leaves_the_file_smaller(path: Path) -> None:
+    clock = ManualClock(START)
+    hub = SqliteHub(HubFile(path, partitions=PARTITIONS), clock, new_id)
+    for first in range(0, 6_000, 500):
+        await hub.append(
+            DECISIONS, [NewEvent(f"e{each}", f"k{each}", b"x" * 1_000) for each in range(first, first + 500)]
+        )
+    await hub.aclose()
+    full = size_of(path)
+    hub = SqliteHub(HubFile(path, partitions=PARTITIONS), clock, new_id)
+    await hub.append(OUTCOMES, [NewEvent("kept", "k", b"y")])
+    assert await hub.prune(Retention(most_events=40)) >= 5_900
+    await hub.aclose()
+    assert size_of(path) < full / 10
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM events WHERE id = 'kept'").fetchone() == (1,)

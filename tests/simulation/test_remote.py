@@ -104,9 +104,13 @@ async def test_every_visit_is_made_and_all_that_follows_is_reported_in_order() -
     assert len({kind for _, kind in window.reported}) == 3
 
 
-async def test_who_is_held_back_is_not_counted() -> None:
+async def test_a_gateway_that_holds_everyone_back_is_told() -> None:
     simulation = RemoteSimulation(BRISK, Window(held_back=True))
-    assert len(await simulation.run()) == 0
+    told: list[int] = []
+    with pytest.raises(StorefrontFailed, match="GATEWAY_HOLDBACK has to be below 1"):
+        await simulation.run(lambda made, _: told.append(made))
+    assert told == []
+    assert len(simulation.record) == 0
 
 
 async def test_a_gateway_that_fails_all_the_time_ends_it() -> None:
@@ -114,7 +118,8 @@ async def test_a_gateway_that_fails_all_the_time_ends_it() -> None:
     with pytest.raises(StorefrontFailed, match=f"more than {MOST_FAILURES}"):
         await simulation.run()
     few = RemoteSimulation(Traffic(decisions=10, rate=500.0, speed=100.0), Window(failing=True))
-    assert len(await few.run()) == 0
+    with pytest.raises(StorefrontFailed, match="of 10 visits none got a decision: 10 failed"):
+        await few.run()
     assert few.failures == 10
 
 

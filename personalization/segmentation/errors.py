@@ -17,3 +17,7 @@ class EmptyPeriod(SegmentationError):
 
 class NotEnoughVariety(SegmentationError):
     """Too few customers, or too few that differ, for as many groups as were asked for."""
+
+
+class InvalidSegments(SegmentationError):
+    """The file of segments, or a name given to one, is not as it must be; or features are not those it is for."""

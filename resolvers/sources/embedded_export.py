@@ -7,6 +7,15 @@ from personalization.lake.shop_tables import CUSTOMERS, ORDER_LINES, SPONSORS, w
 from resolvers.sources.embedded_data import read_shop
 from resolvers.sources.embedded_tables import Shop
 
+LARGEST_CATEGORIES = (
+    "drug-gm.hair-care-products",
+    "drug-gm.oral-hygiene-products",
+    "drug-gm.soap-liquid-bar",
+    "drug-gm.deodorants",
+    "cosmetics.makeup-and-treatment",
+)
+"""The categories whose shares are features; fixed, so that features keep their columns."""
+
 
 def export_shop(folder: Path) -> Mapping[str, Path]:
     """Write order lines, customers and sponsors as Parquet into the folder; the files by the name of their table.

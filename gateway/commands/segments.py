@@ -82,3 +82,18 @@ def _features(until: datetime, since: datetime | None) -> "FeatureTable":
             since=None if since is None else since.replace(tzinfo=UTC),
             categories=LARGEST_CATEGORIES,
         )
+
+
+@app.command()
+def evaluate(
+    transactions: Annotated[Path, typer.Option(help="CSV with the columns customer, timestamp, value.")],
+    cut: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC) of what is foretold.")],
+    k: Annotated[int, typer.Option("--k", min=2, max=50, help="Number of segments.")] = 6,
+) -> None:
+    """Tell who buys from a day on by segments made before it, and by RFM quintile sums; print the AUC of both."""
+    from personalization.segmentation.evaluation import evaluate as evaluated
+    from personalization.segmentation.evaluation import read_transactions
+
+    found = evaluated(read_transactions(transactions), cut.replace(tzinfo=UTC), k=k)
+    typer.echo(f"{found.customers:,} customers, {found.bought:.1%} buy from {cut:%Y-%m-%d} on")
+    typer.echo(f"AUC of segments' rates {found.segments:.3f}, of RFM quintile sums {found.rfm:.3f}")

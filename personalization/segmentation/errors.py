@@ -21,3 +21,7 @@ class NotEnoughVariety(SegmentationError):
 
 class InvalidSegments(SegmentationError):
     """The file of segments, or a name given to one, is not as it must be; or features are not those it is for."""
+
+
+class InvalidTransactions(SegmentationError):
+    """A file of transactions that cannot be read: which line, and what is wrong with it."""

@@ -30,7 +30,7 @@ def three_groups() -> FeatureTable:
 
 
 def test_scaling_takes_logarithms_of_skewed_features_and_leaves_constants_out() -> None:
-    skewed: list[Value] = [1.0] * 20 + [1000.0, None]
+    skewed: list[Value] = [*([1.0] * 20), 1000.0, None]
     scaling = Scaling.of(table(skewed=skewed, even=[float(each) for each in range(22)], same=[3.0] * 22))
     assert [(each.key, each.log) for each in scaling.columns] == [("skewed", True), ("even", False)]
     matrix = scaling.matrix(table(skewed=skewed, even=[float(each) for each in range(22)], same=[3.0] * 22))

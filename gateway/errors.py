@@ -36,6 +36,7 @@ from personalization.errors import (
 )
 from personalization.join.rules_file import InvalidRules
 from personalization.lake.errors import LakeError
+from personalization.segmentation.errors import SegmentationError
 from resolvers.errors import (
     ForbiddenContext,
     InvalidArgument,
@@ -285,6 +286,7 @@ ERROR_KINDS: Mapping[type[PersonaError], ErrorKind] = MappingProxyType(
         NotRenewed: INTERNAL,
         GroupMismatch: INTERNAL,
         InvalidRules: INTERNAL,
+        SegmentationError: INTERNAL,
         LakeError: INTERNAL,
         StartRefused: INTERNAL,
         UnknownDecision: INTERNAL,

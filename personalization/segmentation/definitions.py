@@ -1,0 +1,102 @@
+"""Segments as the data scientist defined them: a file that names each, and says which customer belongs to which."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from personalization.files import write_whole
+from personalization.segmentation.clustering import Column, Scaling, centroids, nearest
+from personalization.segmentation.errors import InvalidSegments
+from personalization.segmentation.features import FeatureTable
+
+SEGMENTS_FILE = "segments.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A named group. `centre` is in scaled features, in the order of the scaling's columns; `size` when defined."""
+
+    key: str
+    name: str
+    description: str
+    size: int
+    centre: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSet:
+    """All segments, and what assigns customers to them."""
+
+    schema_hash: str
+    scaling: Scaling
+    segments: tuple[Segment, ...]
+
+    def assign(self, table: FeatureTable) -> tuple[str, ...]:
+        """The key of each customer's segment, in the order of the table.
+
+        Raises:
+            InvalidSegments: the table has other columns than the one these segments were defined on.
+        """
+        if table.schema_hash != self.schema_hash:
+            raise InvalidSegments(f"features {table.schema_hash[:12]} are not those of {self.schema_hash[:12]}")
+        centres = np.array([each.centre for each in self.segments])
+        return tuple(self.segments[place].key for place in nearest(self.scaling.matrix(table), centres))
+
+
+def define(table: FeatureTable, k: int, names: Sequence[str] = (), *, seed: int = 0) -> SegmentSet:
+    """`k` segments by k-means, the largest first. `names` are `key=Name` in that order; others are `segment-1`, ...
+
+    Raises:
+        NotEnoughVariety: fewer different customers than groups.
+        InvalidSegments: a name without a key, the same key twice, or more names than groups.
+    """
+    scaling = Scaling.of(table)
+    matrix = scaling.matrix(table)
+    centres = centroids(matrix, k, seed=seed)
+    sizes = np.bincount(nearest(matrix, centres), minlength=k)
+    named = _named(k, names)
+    segments = tuple(
+        Segment(key, name, "", int(size), tuple(float(each) for each in centre))
+        for (key, name), size, centre in zip(named, sizes, centres, strict=True)
+    )
+    return SegmentSet(table.schema_hash, scaling, segments)
+
+
+def write_segments(path: Path, segments: SegmentSet) -> None:
+    """Write the file, or replace it, as a whole. Blocks; raises `OSError` of the disk."""
+    write_whole(path, orjson.dumps({"v": 1, **asdict(segments)}, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def read_segments(path: Path) -> SegmentSet:
+    """The segments of a file; names and descriptions may have been edited in it.
+
+    Raises:
+        InvalidSegments: there is no such file, or it is not one.
+    """
+    try:
+        members: dict[str, Any] = orjson.loads(path.read_bytes())
+        scaling = Scaling(tuple(Column(**each) for each in members["scaling"]["columns"]))
+        segments = tuple(Segment(**{**each, "centre": tuple(each["centre"])}) for each in members["segments"])
+        found = SegmentSet(members["schema_hash"], scaling, segments)
+    except FileNotFoundError as error:
+        raise InvalidSegments(f"there is no {path}, run `gateway segments define`") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidSegments(f"{path} is no file of segments: {error}") from error
+    if not segments or any(len(each.centre) != len(scaling.columns) for each in segments):
+        raise InvalidSegments(f"{path}: each segment needs a centre of {len(scaling.columns)} numbers")
+    return found
+
+
+def _named(k: int, names: Sequence[str]) -> list[tuple[str, str]]:
+    pairs = [tuple(part.strip() for part in each.partition("=")[::2]) for each in names]
+    if len(pairs) > k or not all(key and name for key, name in pairs):
+        raise InvalidSegments(f"at most {k} names, each as key=Name; received {', '.join(names)}")
+    whole = [(key, name) for key, name in pairs]
+    whole += [(f"segment-{place}", f"Segment {place}") for place in range(len(pairs) + 1, k + 1)]
+    if len({key for key, _ in whole}) < k:
+        raise InvalidSegments(f"each segment needs a key of its own; received {', '.join(names)}")
+    return whole

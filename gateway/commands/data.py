@@ -31,6 +31,25 @@ def prepare(
         raise typer.Exit(1) from error
 
 
+@app.command()
+def transactions(file: Annotated[Path, typer.Argument(help="CSV to write: customer, timestamp, value.")]) -> None:
+    """Write the embedded shop's purchases as transactions, in the money paid before coupons."""
+    import csv
+
+    from resolvers.sources.embedded_data import read_shop
+
+    totals: dict[tuple[str, str], int] = {}
+    lines = read_shop().purchases
+    for line in lines:
+        key = (line.customer_id, line.at.isoformat())
+        totals[key] = totals.get(key, 0) + line.unit_cents * line.quantity
+    with file.open("w", encoding="utf-8", newline="") as out:
+        rows = csv.writer(out)
+        rows.writerow(("customer", "timestamp", "value"))
+        rows.writerows((customer, at, f"{cents / 100:.2f}") for (customer, at), cents in totals.items())
+    typer.echo(f"{len(totals):,} transactions of {len(lines):,} lines in {file}")
+
+
 def prepare_shown(data_dir: Path, products: int | None = None) -> Path:
     """`prepare_store`, with its progress on standard error while it builds. Blocks; raises what it raises."""
     from rich.console import Console

@@ -1,12 +1,15 @@
 """The area under the curve, and files that are none."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
+from typer.testing import CliRunner
 
+from gateway.__main__ import app
 from personalization.segmentation.errors import EmptyPeriod, InvalidTransactions
 from personalization.segmentation.evaluation import Transaction, auc, evaluate, read_transactions
 
@@ -35,3 +38,16 @@ def test_bad_files_are_told(tmp_path: Path, content: str, told: str) -> None:
 def test_nobody_after_the_cut_is_told() -> None:
     with pytest.raises(EmptyPeriod, match="earlier --cut"):
         evaluate([Transaction("a", datetime(2017, 9, 1, tzinfo=UTC), 100)], datetime(2017, 10, 1, tzinfo=UTC))
+
+
+def test_the_embedded_shop_is_foretold_as_the_page_says(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "segments.md").read_text()
+    file = tmp_path / "purchases.csv"
+    written = CliRunner().invoke(app, ["data", "transactions", str(file)])
+    told = CliRunner().invoke(app, ["segments", "evaluate", "--transactions", str(file), "--cut", "2017-10-01"])
+    assert (written.exit_code, told.exit_code) == (0, 0)
+    assert written.stdout.split(" in ")[0] in page
+    customers, figures = told.stdout.splitlines()
+    assert customers in page
+    found, said = (re.findall(r"0\.\d+", text) for text in (figures, page.split("AUC of segments' rates")[1]))
+    assert [float(each) for each in found] == pytest.approx([float(each) for each in said[:2]], abs=0.01)

@@ -19,6 +19,7 @@ from flags.errors import (
     StickyUnavailable,
     UnknownFlag,
 )
+from personalization.classification.errors import ClosingError
 from personalization.errors import (
     DeadlineExceeded,
     GroupMismatch,
@@ -286,6 +287,7 @@ ERROR_KINDS: Mapping[type[PersonaError], ErrorKind] = MappingProxyType(
         NotRenewed: INTERNAL,
         GroupMismatch: INTERNAL,
         InvalidRules: INTERNAL,
+        ClosingError: INTERNAL,
         SegmentationError: INTERNAL,
         LakeError: INTERNAL,
         StartRefused: INTERNAL,

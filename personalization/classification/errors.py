@@ -3,23 +3,27 @@
 from personalization.errors import ModelError, PersonaError
 
 
-class InvalidPeriod(PersonaError):
+class ClosingError(PersonaError):
+    """A closing cannot be run or told; the subclass says why."""
+
+
+class InvalidPeriod(ClosingError):
     """A period is not written as `2017-10`."""
 
 
-class ClosingRefused(PersonaError):
+class ClosingRefused(ClosingError):
     """A closing cannot be run on what there is: which period, what is wrong with it, and what to do."""
 
 
-class ClosingBusy(PersonaError):
+class ClosingBusy(ClosingError):
     """Another process is running a closing in the same folder."""
 
 
-class ClosingDamaged(PersonaError):
+class ClosingDamaged(ClosingError):
     """A frozen closing or its data set is not what was written."""
 
 
-class UnknownClosing(PersonaError):
+class UnknownClosing(ClosingError):
     """There is no closing of this period; the message names those there are."""
 
 

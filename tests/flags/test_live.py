@@ -230,6 +230,20 @@ class _Asker:
         self.answers += 1
 
 
+def _contents(state: int) -> list[dict[str, Any]]:
+    variant = ("v1", "v2", "off")[state % 3]
+    rule = {"if": [{"==": [{"var": "targetingKey"}, "customer:1"]}, variant, f"v{state + 3}"]}
+    variants = {name: name for name in ("v1", "v2", "off", f"v{state + 3}")}
+    base = {f"base-{n}": flag(rule, variants=variants) for n in range(4)}
+    needs = {"requires": ",".join(f"{key}={variant}" for key in base)}
+    return [{f"first-{n}": flag(rule, variants=variants, metadata=needs) for n in range(4)}, base]
+
+
+def _put(folder: Path, state: int) -> None:
+    for number, content in enumerate(_contents(state)):
+        write(folder, content, f"{number}.json")
+
+
 async def test_a_storm_of_reloads_fails_delays_or_tears_no_answer(tmp_path: Path) -> None:
     """In each state of the folder all flags of two files give one variant; some require the others to give it too.
 
@@ -237,26 +251,14 @@ async def test_a_storm_of_reloads_fails_delays_or_tears_no_answer(tmp_path: Path
     are answered during every reload; and none that is asked after a reload is of an older set.
     """
 
-    def contents(state: int) -> list[dict[str, Any]]:
-        variant = ("v1", "v2", "off")[state % 3]
-        rule = {"if": [{"==": [{"var": "targetingKey"}, "customer:1"]}, variant, f"v{state + 3}"]}
-        variants = {name: name for name in ("v1", "v2", "off", f"v{state + 3}")}
-        base = {f"base-{n}": flag(rule, variants=variants) for n in range(4)}
-        needs = {"requires": ",".join(f"{key}={variant}" for key in base)}
-        return [{f"first-{n}": flag(rule, variants=variants, metadata=needs) for n in range(4)}, base]
-
-    def put(folder: Path, state: int) -> None:
-        for number, content in enumerate(contents(state)):
-            write(folder, content, f"{number}.json")
-
     expected: dict[str, str] = {}
     for state in range(RELOADS + 1):
         folder = tmp_path / f"state-{state}"
         folder.mkdir()
-        put(folder, state)
+        _put(folder, state)
         expected[read(folder).version] = ("v1", "v2", "off")[state % 3]
     (tmp_path / "live").mkdir()
-    put(tmp_path / "live", 0)
+    _put(tmp_path / "live", 0)
     flags = await Flags.open(tmp_path / "live", CollectorRegistry(), poll_seconds=PATIENCE * 100)
     stop = threading.Event()
     askers = [_Asker(flags) for _ in range(3)]
@@ -277,7 +279,7 @@ async def test_a_storm_of_reloads_fails_delays_or_tears_no_answer(tmp_path: Path
     task = asyncio.create_task(on_loop(askers[0]))
     try:
         for state in range(1, RELOADS + 1):
-            put(tmp_path / "live", state)
+            _put(tmp_path / "live", state)
             before = [asker.answers for asker in askers]
             fresh = await flags.reload()
             assert fresh.version == list(expected)[state]

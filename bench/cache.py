@@ -25,7 +25,7 @@ from urllib.request import Request, urlopen
 import orjson
 
 from bench.home import HOME
-from bench.processes import free_port, server, wait_for
+from bench.processes import answering, free_port, server
 from resolvers.sources.embedded_build import prepare_store
 
 ROOT = Path(__file__).parent.parent
@@ -114,12 +114,8 @@ def _node(kind: str, data: Path, schema: Path) -> Iterator[int]:
     process = subprocess.Popen(
         ["node", "server.mjs", kind, str(port), str(data), str(schema)], cwd=PEERS, stdout=subprocess.DEVNULL
     )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/", process)
+    with answering(process, port):
         yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
 
 
 def _visit(port: int, body: bytes) -> tuple[str, bytes]:

@@ -31,9 +31,16 @@ def server(arguments: list[str], port: int, environment: dict[str, str]) -> Iter
         env={**os.environ, "PYTHONHASHSEED": "0", "GATEWAY_LEARNING": "false", **environment},
         stdout=subprocess.DEVNULL,
     )
+    with answering(process, port):
+        yield port
+
+
+@contextmanager
+def answering(process: subprocess.Popen[bytes], port: int) -> Iterator[None]:
+    """Begins once the process answers at the port, and stops it in the end."""
     try:
         wait_for(f"http://127.0.0.1:{port}/", process)
-        yield port
+        yield
     finally:
         process.terminate()
         process.wait(timeout=20)

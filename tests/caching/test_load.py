@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import orjson
 
+from bench.processes import free_port
 from gateway.settings import Settings
-from tests.caching.test_tiers import free_port, redis_server
+from tests.caching.test_tiers import redis_server
 from tests.gateway.client import signed
 from tests.gateway.server import gateway_process
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from bench.processes import free_port
 from personalization.clock import SystemClock
 from resolvers.caching.local import LocalTier
 from resolvers.caching.metrics import CacheMetrics
@@ -20,13 +21,6 @@ from resolvers.caching.redis import RedisTier
 from resolvers.caching.tier import Stored, Tier
 
 CLOCK = SystemClock()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

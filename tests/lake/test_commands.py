@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
@@ -18,6 +17,7 @@ from urllib.request import urlopen
 import pytest
 from typer.testing import CliRunner
 
+from bench.processes import free_port
 from gateway.__main__ import app
 from personalization.clock import SystemClock
 from personalization.codec import decode_joined
@@ -76,12 +76,6 @@ def _moved(event: Decision | Outcome, by: timedelta) -> Decision | Outcome:
     if isinstance(event, Decision):
         return replace(event, at=event.at + by)
     return replace(event, occurred_at=event.occurred_at + by, received_at=event.received_at + by)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

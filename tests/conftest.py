@@ -1,10 +1,27 @@
-"""The embedded shop's store, built once for all tests of a process."""
+"""What all tests have: the embedded shop's store, built once a process, and an end for what hangs."""
 
+import faulthandler
 from pathlib import Path
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 from resolvers.sources.embedded_build import prepare_store
+
+# A fixture's end, or a thread that its event loop waits for, after a failure.
+LONGEST_END_S = 120
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """Watches over the end of a failed test.
+
+    At the first failure pytest and pytest-timeout put their own watches away, for a debugger's sake; what a test that
+    failed left behind can hang its end for good, and with it the whole run.
+    """
+    if isinstance(node, pytest.Item):
+        stderr = node.config.stash[fault_handler_stderr_fd_key]
+        faulthandler.dump_traceback_later(LONGEST_END_S, file=stderr, exit=True)
 
 
 @pytest.fixture(scope="session")

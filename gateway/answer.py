@@ -15,18 +15,23 @@ NO_STORE = "no-store"
 _CONTENT_TYPES = MappingProxyType({media: (b"content-type", media.value.encode("latin-1")) for media in Media})
 _ALWAYS = ((b"x-content-type-options", b"nosniff"),)
 _BY_ACCEPT = (b"vary", b"Accept")
+_BY_AUDIENCE = (b"vary", b"Accept, Graphql-Audience")
 # What a browser may keep for one viewer must not be shown to the next one who signs in there.
 _BY_VIEWER = (b"vary", b"Accept, Authorization, Cookie")
 
 
 class Answer:
-    """The answer to one request. `started` says whether the status is out; then nothing but its end can follow."""
+    """The answer to one request. `started` says whether the status is out; then nothing but its end can follow.
+
+    `shared` says that it is for whoever is of the audience that the request names.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._writer: PartWriter = MultipartWriter()
         self.accepted = Accepted(Media.JSON, None)
         self.started = False
+        self.shared = False
         self._validates = False
         self._known_tags = ""
 
@@ -89,7 +94,7 @@ class Answer:
     async def _start(self, status: int, media: Media, headers: Mapping[str, str], *more: tuple[bytes, bytes]) -> None:
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         kept = headers.get("cache-control", "").startswith("private, max-age")
-        vary = _BY_VIEWER if kept else _BY_ACCEPT
+        vary = _BY_AUDIENCE if self.shared else _BY_VIEWER if kept else _BY_ACCEPT
         await self._send_start(status, [_CONTENT_TYPES[media], *raw, *more, vary, *_ALWAYS])
 
     async def _send_start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:

@@ -21,6 +21,7 @@ from flags.personalized import FlagAnswers, PersonalizedFlags
 from flags.preview import PreviewTokens
 from flags.sticky_sqlite import SqliteStickyDecisions
 from flags.vocabulary import Vocabulary
+from gateway.audience import Audiences
 from gateway.caching import keeping, open_cache, release_of
 from gateway.changes import Changes
 from gateway.collector import Ga4Collector
@@ -184,6 +185,7 @@ class Assembly:
             strongest=StrongestCategories(source, clock),
             fallbacks=Fallbacks(registry),
             event_rate=event_rate,
+            audiences=Audiences(settings, derived(keys.cookie, "audience")) if settings.audience_cookie else None,
             loader_metrics=LoaderMetrics(registry),
             clock=clock,
             tracer=tracer,
@@ -269,6 +271,8 @@ class Assembly:
             documents=documents,
             engine=engine,
             open_visit=visits.open,
+            audiences=visits.audiences,
+            open_for_all=visits.for_all,
             settings=settings,
             tracer=self._telemetry.tracer,
             registry=registry,

@@ -22,13 +22,14 @@ from gateway.errors import (
     UnknownOperation,
     UntrustedDocument,
 )
-from gateway.execution.cache_policy import cache_header
+from gateway.execution.cache_policy import answer_policy, cache_header
 from gateway.execution.cost import CostPlan, compile_cost, wrong_list_sizes
 from gateway.execution.limits import Excess, Limits, count_tokens
 from gateway.execution.selections import Definition, fragments_of, selections, spread_order
 from gateway.execution.validation import Validator
 from gateway.manifest import TrustedDocument, document_hash, read_manifest
 from gateway.settings import DocumentsMode, Settings
+from resolvers.cache_control import CacheScope
 
 TOKENS_A_PLACE = 200
 """A document takes one place in the cache for this many tokens begun: some 130 kB."""
@@ -55,8 +56,9 @@ class Operation:
     """One operation of a document that has passed validation, ready to be executed.
 
     `hash` is the document's SHA-256 in hex; `trusted` says whether it is in the manifest; `incremental` whether it has
-    `@defer` or `@stream` anywhere; `cache_control` is the header's text for an answer without errors. `over` is empty
-    unless limits only warn.
+    `@defer` or `@stream` anywhere; `cache_control` is the header's text for an answer without errors, and
+    `shared_cache_control` that of one for a whole audience: None where there is something else than an audience's in
+    it, or nothing of an audience. `over` is empty unless limits only warn.
     """
 
     hash: str
@@ -68,6 +70,7 @@ class Operation:
     incremental: bool
     plan: CostPlan
     cache_control: str
+    shared_cache_control: str | None
     over: tuple[Excess, ...]
 
     def cost(self, variables: Mapping[str, object] | None) -> int:
@@ -236,6 +239,8 @@ class Documents:
         if definition is None:
             raise UnknownOperation(_missing(document.node, name))
         used: tuple[Definition, ...] = (definition, *spread_order(definition, document.fragments))
+        policy = answer_policy(self._schema, definition, document.fragments)
+        shareable = policy is not None and policy.scope is CacheScope.SEGMENT
         operation = Operation(
             hash=document.hash,
             document=document.node,
@@ -245,7 +250,8 @@ class Documents:
             trusted=document.trusted,
             incremental=any(map(_is_incremental, used)),
             plan=compile_cost(self._schema, definition, document.fragments),
-            cache_control=cache_header(self._schema, definition, document.fragments),
+            cache_control=cache_header(policy),
+            shared_cache_control=cache_header(policy, shared=True) if shareable else None,
             over=document.over + self._limits.check_operation(definition, document.fragments),
         )
         document.operations[name] = document.operations[operation.name] = operation

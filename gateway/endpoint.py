@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from gateway.answer import Answer
+from gateway.audience import Audiences
 from gateway.documents import GraphQLRequest, Operation
 from gateway.errors import INTERNAL, MethodNotAllowed, NotAcceptable, RequestIncomplete
 from gateway.exchange import Asked, Exchange, Visit, too_late
@@ -36,6 +37,7 @@ from gateway.incoming import (
 from gateway.negotiation import Accepted, accepted
 from gateway.requests import KnownRequests
 from gateway.settings import Settings
+from resolvers.viewer import Audience
 
 EXPLAIN = "graphql-cache"
 """The header that, with the value `explain` and the preview right, has the answer say what became of each value."""
@@ -58,7 +60,8 @@ class OperationSource(Protocol):
 class GraphQLEndpoint:
     """An ASGI application that answers GraphQL requests.
 
-    `open_visit` may raise any error of our tree, such as `InvalidToken`; it becomes the answer. `graphiql` is where
+    `open_visit` may raise any error of our tree, such as `InvalidToken`; it becomes the answer. With `audiences`, a GET
+    that names one is answered by `open_for_all` for all of it, where nothing private is asked for. `graphiql` is where
     browsers that ask for a page are sent.
     """
 
@@ -68,6 +71,8 @@ class GraphQLEndpoint:
         documents: OperationSource,
         engine: Engine,
         open_visit: Callable[[Request], AbstractAsyncContextManager[Visit]],
+        audiences: Audiences | None = None,
+        open_for_all: Callable[[Audience], AbstractAsyncContextManager[Visit]] | None = None,
         settings: Settings,
         tracer: Tracer,
         registry: CollectorRegistry,
@@ -76,6 +81,8 @@ class GraphQLEndpoint:
         self._documents = documents
         self._engine = engine
         self._open_visit = open_visit
+        self._audiences = audiences
+        self._open_for_all = open_for_all
         self._timeout_s = settings.request_timeout_ms / 1000
         self._max_body_bytes = settings.max_body_bytes
         self._origins = settings.cors_origins
@@ -126,7 +133,7 @@ class GraphQLEndpoint:
                     engine=self._engine, tracer=self._tracer, asked=asked, answer=answer, explain=explain
                 )
                 async with Hangup(request.receive) as hangup:
-                    await exchange.run(self._open_visit(request), patience, hangup)
+                    await exchange.run(self._opening(request, asked, answer), patience, hangup)
         except TimeoutError as error:
             if not patience.expired():
                 raise
@@ -134,6 +141,16 @@ class GraphQLEndpoint:
                 raise RequestIncomplete(f"the body did not arrive within {self._timeout_s:g} s") from error
             raise too_late() from error
         return exchange.code
+
+    def _opening(self, request: Request, asked: Asked, answer: Answer) -> AbstractAsyncContextManager[Visit]:
+        """The visit of who asks, or of the audience that is named where all of it gets the same."""
+        if self._open_for_all is None or self._audiences is None or request.method != "GET":
+            return self._open_visit(request)
+        audience = self._audiences.of(request) if asked.operation.shared_cache_control else None
+        if audience is None:
+            return self._open_visit(request)
+        answer.shared = True
+        return self._open_for_all(audience)
 
     def _is_page_visit(self, request: Request, headers: Mapping[str, str]) -> bool:
         asks = request.method == "GET" and not request.scope["query_string"]

@@ -104,12 +104,18 @@ class Exchange:
                 extensions["cache"] = self._engine.explained(notes)
             body = self._body(result, extensions)
             hangup.release()
-            cache_control = NO_STORE if result.errors or notes is not None else self._operation.cache_control
+            cache_control = NO_STORE if result.errors or notes is not None else self._cache_control(result)
             await self._answer.whole(body, cache_control, self._engine.age(result) if "max-age" in cache_control else 0)
         else:
             wall = patience.when()
             patience.reschedule(None)
             await self._send_parts(Parts(result, self._telling, visit.extensions), wall, hangup)
+
+    def _cache_control(self, result: ExecutionResult) -> str:
+        shared = self._operation.shared_cache_control
+        if not self._answer.shared or shared is None:
+            return self._operation.cache_control
+        return shared if self._engine.is_kept(result) else NO_STORE
 
     def _body(self, result: ExecutionResult, extensions: Mapping[str, object]) -> bytes:
         content: dict[str, object] = {}

@@ -167,6 +167,9 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None, description="Redis that processes share kept values through, as `redis://:password@host:6379/0`."
     )
+    audience_cookie: bool = Field(
+        False, description="Whether a CDN may keep answers for whole audiences, by a signed cookie (docs/caching.md)."
+    )
     cache_shadow_ratio: float = Field(
         0.0, ge=0, le=1, description="Share of kept answers that are made anew in the background and compared."
     )

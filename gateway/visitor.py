@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http.cookies import SimpleCookie
 
@@ -59,9 +59,9 @@ class _Signed:
 
 @dataclass(slots=True)
 class CookieSlot:
-    """Where a request leaves the `Set-Cookie` that its response is to carry."""
+    """Where a request leaves each `Set-Cookie` that its response is to carry."""
 
-    header: str | None = None
+    headers: list[str] = field(default_factory=list)
 
 
 class VisitorCookies:
@@ -129,20 +129,21 @@ class SetVisitorCookie:
         slot = scope[_SLOT] = CookieSlot()
 
         async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start" and slot.header is not None:
+            if message["type"] == "http.response.start" and slot.headers:
                 headers = MutableHeaders(scope=message)
                 if not headers.get("cache-control", "").startswith("public"):
-                    headers.append("set-cookie", slot.header)
+                    for header in slot.headers:
+                        headers.append("set-cookie", header)
             await send(message)
 
         await self._app(scope, receive, sending)
 
 
 def leave(scope: Scope, header: str) -> None:
-    """Have the response to this request carry the cookie; nothing happens outside `SetVisitorCookie`."""
+    """Have the response to this request carry this `Set-Cookie`; nothing happens outside `SetVisitorCookie`."""
     slot = scope.get(_SLOT)
     if isinstance(slot, CookieSlot):
-        slot.header = header
+        slot.headers.append(header)
 
 
 class _Signer(TimestampSigner):

@@ -15,6 +15,7 @@ from flags.live import Flags
 from flags.personalized import PersonalizedFlags
 from flags.preview import Preview
 from flags.subject import Subject
+from gateway.audience import Audiences
 from gateway.event_rate import EventRate
 from gateway.previews import Previews
 from gateway.settings import Settings
@@ -30,7 +31,7 @@ from resolvers.sharing import SharedReads
 from resolvers.sources.source import CommerceSource
 from resolvers.standby import StandbyShelves
 from resolvers.strongest import StrongestCategories
-from resolvers.viewer import Viewer
+from resolvers.viewer import Audience, Viewer
 from resolvers.visit import Visit
 
 # What is kept back of the visit's time, so that an answer with defaults can still be written.
@@ -55,6 +56,7 @@ class Visits:
     strongest: StrongestCategories
     fallbacks: Fallbacks
     event_rate: EventRate
+    audiences: Audiences | None
     loader_metrics: LoaderMetrics
     clock: Clock
     tracer: Tracer
@@ -77,11 +79,20 @@ class Visits:
         """A visit that nobody ends."""
         viewer = await self.viewers.viewer(request)
         address = request.client.host if request.client else ""
-        return self.of(viewer, self.previews.of(request, viewer), address)
+        visit = self.of(viewer, self.previews.of(request, viewer), address)
+        if self.audiences is not None and visit.preview is None:
+            visit.contexts.greet = self.audiences.greeter(request)
+        return visit
+
+    @asynccontextmanager
+    async def for_all(self, audience: Audience) -> AsyncIterator[Visit]:
+        """A visit of an audience: of nobody in particular, whoever sent the request."""
+        async with self.again(Viewer.standing_for(audience)) as visit:
+            yield visit
 
     @asynccontextmanager
     async def again(self, viewer: Viewer) -> AsyncIterator[Visit]:
-        """A visit of somebody who was here, to make anew in the background what was served; of no trace."""
+        """A visit that no request stands behind, such as to make anew in the background what was served."""
         visit = self.of(viewer)
         try:
             yield visit

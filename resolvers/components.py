@@ -90,7 +90,8 @@ class Exposure:
     """Shows a `Given`."""
 
     id: ID | None = listed(
-        "Give it back with the events `rendered` and `seen`. Null for the public default and for previews."
+        "Give it back with the events `rendered` and `seen`. Null for the public default, for previews, and "
+        "in what a CDN keeps for an audience."
     )
     flag_key: str = listed("Key of the flag.")
     variant: str = listed("The variant that was given.")

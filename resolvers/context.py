@@ -16,7 +16,7 @@ from resolvers.errors import ForbiddenContext, InvalidArgument
 from resolvers.fields import listed
 from resolvers.season import season
 from resolvers.sources.source import Customer
-from resolvers.viewer import Viewer
+from resolvers.viewer import Audience, Viewer
 
 _REGION = re.compile(r"[A-Za-z0-9-]{1,16}")
 _APP_VERSION = re.compile(r"[A-Za-z0-9.+-]{1,32}")
@@ -87,7 +87,7 @@ class EffectiveContext:
 
     `role` is the persona that somebody really is, whatever is previewed. `top_categories` are the customer's strongest
     categories, strongest first; empty where unknown.
-    `subject` is the pseudonym a decision and a flag stick to.
+    `subject` is the pseudonym a decision and a flag stick to; empty for a whole audience.
     """
 
     subject: str
@@ -121,7 +121,8 @@ class EffectiveContext:
 
     def flag_subject(self) -> Subject:
         """Who flags are asked for."""
-        return Subject(self.subject, {name: value for name, value in self._traits().items() if value is not None})
+        known = {name: value for name, value in self._traits().items() if value is not None}
+        return Subject(self.subject or None, known)
 
     def _traits(self) -> dict[str, Attribute | None]:
         """What may be known of anybody, in the schema's names, which are those of flags too."""
@@ -142,11 +143,15 @@ CustomerLoad = Callable[[str], Awaitable[Customer | None]]
 
 @dataclass(slots=True)
 class Contexts:
-    """Resolves what clients claim, each distinct claim once a visit."""
+    """Resolves what clients claim, each distinct claim once a visit.
+
+    `greet` is told of which audience the viewer is, as soon as it is known; once at most.
+    """
 
     viewer: Viewer
     now: datetime
     customer: CustomerLoad
+    greet: Callable[[Audience], None] | None = None
     _resolved: dict[object, EffectiveContext] = field(default_factory=dict)
     _resolving: dict[object, asyncio.Future[EffectiveContext]] = field(default_factory=dict)
 
@@ -192,14 +197,19 @@ class Contexts:
         viewer = self.viewer
         own = customer_id == viewer.customer_id
         role = self._role(customer, own)
-        region = _checked_region(claimed.region) or (customer.region if customer else None) or viewer.region
+        segment = viewer.audience.segment if viewer.audience else None
+        region = (customer.region if customer else None) or viewer.region
+        if own and self.greet is not None:
+            self.greet(Audience(role, segment, region, viewer.device))
+            self.greet = None
         return EffectiveContext(
             subject=viewer.subject if own else f"customer:{customer_id}",
             persona=self._persona(claimed, role),
             customer_id=customer_id,
+            segment=segment,
             category=str(claimed.category) if claimed.category is not None else None,
-            region=region,
-            season=claimed.season or season(self.now, region),
+            region=_checked_region(claimed.region) or region,
+            season=claimed.season or season(self.now, _checked_region(claimed.region) or region),
             device=claimed.device or viewer.device,
             role=role.value,
             app_version=_checked_version(claimed.app_version),

@@ -22,28 +22,35 @@ _UNKNOWN = CacheControl(max_age=0, scope=CacheScope.PRIVATE, swr=0)
 _NARROWNESS = {scope: place for place, scope in enumerate(CacheScope)}
 
 
-def cache_header(
+def answer_policy(
     schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
-) -> str:
-    """The header's text for an answer without errors.
+) -> CacheControl | None:
+    """The policy of an answer without errors; None for what may not be kept at all.
 
     The shortest life and the narrowest scope win, of all fields selected anywhere and of the types they give. Fields
-    where both are silent have their parent's; at the root they may not be kept. `public` only when everything in it is.
+    where both are silent have their parent's; at the root they may not be kept. PUBLIC only when everything in it is.
     """
     if operation.operation is not OperationType.QUERY:
-        return "no-store"
+        return None
     policies = list(_policies(schema, operation, fragments)) or [_UNKNOWN]
-    scope = max((policy.scope for policy in policies), key=_NARROWNESS.__getitem__)
-    return _text(scope, min(policy.max_age for policy in policies), min(policy.swr for policy in policies))
+    return CacheControl(
+        max_age=min(policy.max_age for policy in policies),
+        scope=max((policy.scope for policy in policies), key=_NARROWNESS.__getitem__),
+        swr=min(policy.swr for policy in policies),
+    )
 
 
-def _text(scope: CacheScope, max_age: int, swr: int) -> str:
-    if scope is CacheScope.PRIVATE:
+def cache_header(policy: CacheControl | None, *, shared: bool = False) -> str:
+    """The header's text. `shared` is for the answer to a whole audience, which others may keep for it."""
+    if policy is None:
+        return "no-store"
+    if policy.scope is CacheScope.PRIVATE:
         return "private, no-store"  # personal answers stay off the disks of shared devices
-    visibility = "public" if scope is CacheScope.PUBLIC else "private"
-    if max_age <= 0:
+    visibility = "public" if shared or policy.scope is CacheScope.PUBLIC else "private"
+    if policy.max_age <= 0:
         return f"{visibility}, no-cache"
-    return f"{visibility}, max-age={max_age}" + (f", stale-while-revalidate={swr}" if swr > 0 else "")
+    swr = f", stale-while-revalidate={policy.swr}" if policy.swr > 0 else ""
+    return f"{visibility}, max-age={policy.max_age}{swr}"
 
 
 def _policies(

@@ -147,6 +147,10 @@ class Engine:
         made = [value.cell.oldest() for value in result.data.values() if isinstance(value, Kept)]
         return max(0, int(self._keeping.cache.now() - min(made))) if made else 0
 
+    def is_kept(self, result: ExecutionResult) -> bool:
+        """Whether all of a result is kept: nothing in it fell back, was late or depends on the moment."""
+        return result.data is not None and all(isinstance(value, Kept) for value in result.data.values())
+
     def explained(self, notes: Sequence[Note]) -> list[dict[str, object]]:
         """What `extensions.cache` says: one line for each value that was looked for."""
         return [self._keeping.explained(note) for note in notes] if self._keeping is not None else []

@@ -26,6 +26,7 @@ MEASUREMENTS = "/events/ga4/mp/collect"
 _OUTCOMES: Mapping[str, OutcomeKind] = MappingProxyType(
     {
         "view_item_list": OutcomeKind.DISPLAYED,
+        "user_engagement": OutcomeKind.DISPLAYED,
         "view_item": OutcomeKind.DETAIL_DISPLAYED,
         "add_to_cart": OutcomeKind.ADDED_TO_BASKET,
         "purchase": OutcomeKind.PURCHASED,
@@ -41,7 +42,7 @@ _EXPOSURES: Mapping[str, ExposureEventKind] = MappingProxyType(
 )
 _HIT_TYPES = frozenset({"", "text/plain", "application/x-www-form-urlencoded"})
 _MEASUREMENT_TYPES = frozenset({"", "text/plain", "application/json"})
-_WHOLE = frozenset({"view_item_list"})  # a shelf is displayed once, however many products are on it
+_WHOLE = frozenset({"view_item_list", "user_engagement"})  # a shelf is displayed once, however many products it has
 
 
 class Ga4Collector:
@@ -127,6 +128,7 @@ def reports_of(event: TagEvent) -> Iterator[Report]:
             occurred_at=event.occurred_at,
             product_id=item.product_id or None,
             quantity=item.quantity,
+            duration_s=event.engaged_s,
         )
 
 

@@ -2,9 +2,9 @@
 
 JSON: https://developers.google.com/analytics/devguides/collection/protocol/ga4/reference. The hits of gtag.js (`v=2`)
 are not documented by their maker; what is read here is what tags send: `en` is an event's name, `ep.NAME` and
-`epn.NAME` are its parameters, `prN` its items as fields of two letters and a value joined by `~`, with parameters of
-the shop's own as pairs `k0NAME~v0VALUE`. One event stands in the query, or several in the body, one a line, which
-share what the query says.
+`epn.NAME` are its parameters, `_et` is what the Measurement Protocol calls `engagement_time_msec`, `prN` its items as
+fields of two letters and a value joined by `~`, with parameters of the shop's own as pairs `k0NAME~v0VALUE`. One event
+stands in the query, or several in the body, one a line, which share what the query says.
 """
 
 import re
@@ -16,12 +16,14 @@ from urllib.parse import parse_qsl
 import orjson
 
 from gateway.errors import BadRequest
+from personalization.events import LONGEST_DISPLAY_S
 from personalization.outcomes import MOST_QUANTITY, MOST_REPORTS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ITEM = re.compile(r"pr\d{1,3}")
 _MOST_FIELDS = 400
 _HIT = ("tid", "cid", "_p", "_s")
+_ENGAGED = "engagement_time_msec"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class TagItem:
 class TagEvent:
     """One event. `params` are its parameters that are texts or numbers, as texts; `hit` names the hit it came in.
 
-    `occurred_at` is the tag's own time, which hits do not have.
+    `occurred_at` is the tag's own time, which hits do not have; `engaged_s` the seconds that the page was looked at
+    since the event before.
     """
 
     name: str
@@ -45,6 +48,7 @@ class TagEvent:
     items: Sequence[TagItem] = ()
     hit: str | None = None
     occurred_at: datetime | None = None
+    engaged_s: float | None = None
 
 
 def read_hits(query: str, body: str) -> list[TagEvent]:
@@ -96,16 +100,18 @@ def _fields(text: str) -> dict[str, str]:
 
 
 def _of_one_event(name: str) -> bool:
-    return name == "en" or name.startswith(("ep.", "epn.")) or _ITEM.fullmatch(name) is not None
+    return name in {"en", "_et"} or name.startswith(("ep.", "epn.")) or _ITEM.fullmatch(name) is not None
 
 
 def _hit(fields: Mapping[str, str], place: int) -> TagEvent:
     known = all(fields.get(name) for name in _HIT)
+    params = {name.partition(".")[2]: value for name, value in fields.items() if name.startswith(("ep.", "epn."))}
     return TagEvent(
         name=fields["en"],
-        params={name.partition(".")[2]: value for name, value in fields.items() if name.startswith(("ep.", "epn."))},
+        params=params,
         items=[_hit_item(fields[name]) for name in fields if _ITEM.fullmatch(name)],
         hit="/".join((*(fields[name] for name in _HIT), str(place))) if known else None,
+        engaged_s=_seconds(params.get(_ENGAGED) or fields.get("_et")),
     )
 
 
@@ -121,11 +127,13 @@ def _measurement(event: object, sent_at: object) -> TagEvent:
     params = event.get("params")
     params = params if isinstance(params, dict) else {}
     items = params.get("items")
+    texts = dict(_texts(params))
     return TagEvent(
         name=event["name"],
-        params=dict(_texts(params)),
+        params=texts,
         items=[_item(item) for item in items if isinstance(item, dict)] if isinstance(items, list) else (),
         occurred_at=_time(event.get("timestamp_micros", sent_at)),
+        engaged_s=_seconds(texts.get(_ENGAGED)),
     )
 
 
@@ -147,6 +155,15 @@ def _quantity(text: str | None) -> int | None:
     except ValueError:
         return None
     return int(number) if number.is_integer() and 1 <= number <= MOST_QUANTITY else None
+
+
+def _seconds(millis: str | None) -> float | None:
+    """Milliseconds as seconds, from 0 to a day; None for all else."""
+    try:
+        seconds = float(millis or "nan") / 1000
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds <= LONGEST_DISPLAY_S else None
 
 
 def _time(micros: object) -> datetime | None:

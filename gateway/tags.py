@@ -25,6 +25,7 @@ from personalization.errors import HubUnavailable, PersonaError
 from personalization.events import ExposureEventKind, OutcomeKind
 from personalization.outcomes import (
     INVALID_DECISION_ID,
+    INVALID_DURATION,
     INVALID_EXPOSURE_ID,
     INVALID_ID,
     INVALID_PRODUCT_ID,
@@ -198,9 +199,11 @@ def _report(event: object) -> Report:
 
 
 def _outcome(event: Mapping[str, object], kind: OutcomeKind) -> OutcomeReport:
-    quantity = event.get("quantity")
+    quantity, duration = event.get("quantity"), event.get("durationS")
     if quantity is not None and type(quantity) is not int:
         raise RejectedReport(INVALID_QUANTITY, f"quantity is a whole number, not {type(quantity).__name__}")
+    if duration is not None and (not isinstance(duration, int | float) or isinstance(duration, bool)):
+        raise RejectedReport(INVALID_DURATION, f"durationS is a number of seconds, not {type(duration).__name__}")
     return OutcomeReport(
         decision_id=_text(event, "decisionId", INVALID_DECISION_ID) or "",
         kind=kind,
@@ -208,6 +211,7 @@ def _outcome(event: Mapping[str, object], kind: OutcomeKind) -> OutcomeReport:
         occurred_at=_time(event.get("at")),
         product_id=_text(event, "productId", INVALID_PRODUCT_ID),
         quantity=quantity,
+        duration_s=duration,
     )
 
 

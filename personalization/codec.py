@@ -13,6 +13,7 @@ import orjson
 
 from personalization.errors import InvalidEvent
 from personalization.events import (
+    LONGEST_DISPLAY_S,
     Decision,
     DecisionContext,
     DecisionMode,
@@ -74,6 +75,7 @@ def encode_outcome(outcome: Outcome) -> bytes:
             "quantity": outcome.quantity,
             "session": outcome.session,
             "trace_id": outcome.trace_id,
+            "duration_s": outcome.duration_s,
         }
     )
 
@@ -154,10 +156,10 @@ def decode_decision(value: bytes) -> Decision:
 
 
 def decode_outcome(value: bytes) -> Outcome:
-    """The outcome that `encode_outcome` wrote.
+    """The outcome that `encode_outcome` wrote, `duration_s` None in those written before there was one.
 
     Raises:
-        InvalidEvent: no JSON object of version 1, or a member missing or of another type.
+        InvalidEvent: no JSON object of version 1, a member missing or of another type, or a duration out of its range.
     """
     return _outcome(_Record.parse("outcome", value))
 
@@ -210,6 +212,7 @@ def _outcome(record: "_Record") -> Outcome:
         quantity=record.count_or_none("quantity"),
         session=record.text_or_none("session"),
         trace_id=record.text_or_none("trace_id"),
+        duration_s=record.later_number("duration_s", most=LONGEST_DISPLAY_S),
     )
 
 
@@ -320,6 +323,15 @@ class _Record:
 
     def number(self, name: str) -> float:
         return self._get(name, float)
+
+    def later_number(self, name: str, *, most: float) -> float | None:
+        """A number from 0 to `most`, or none, also where the member is missing: older writers did not have it."""
+        if self._members.get(name) is None:
+            return None
+        value = self.number(name)
+        if not 0 <= value <= most:
+            raise InvalidEvent(f"{self._what}.{name}: {value!r} is not within 0 and {most:.0f}")
+        return value
 
     def time(self, name: str) -> datetime:
         return self._parsed(name, _aware)

@@ -10,6 +10,9 @@ HOLDBACK = "HOLDBACK"
 MOST_REWARD = 3.0
 """The largest reward of a decision; the least is 0."""
 
+LONGEST_DISPLAY_S = 86_400.0
+"""The longest that something is displayed, in seconds: a day."""
+
 
 class Persona(StrEnum):
     """The five target persons of multilevel selling."""
@@ -129,7 +132,8 @@ class Decision:
 class Outcome:
     """Something a viewer did, tied to the decision that led there.
 
-    `occurred_at` is the page's time, bounded; `received_at` is the gateway's.
+    `occurred_at` is the page's time, bounded; `received_at` is the gateway's. `duration_s` is for how long the viewer
+    had it before their eyes until then, where the page says so: seconds from 0 to a day.
     """
 
     id: str
@@ -141,6 +145,7 @@ class Outcome:
     quantity: int | None = None
     session: str | None = None
     trace_id: str | None = None
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter
 from personalization.clock import Clock
 from personalization.codec import encode_exposure_event, encode_outcome
 from personalization.errors import InvalidEvent
-from personalization.events import ExposureEvent, ExposureEventKind, Outcome, OutcomeKind
+from personalization.events import LONGEST_DISPLAY_S, ExposureEvent, ExposureEventKind, Outcome, OutcomeKind
 from personalization.hub.topics import EXPOSURE_EVENTS, OUTCOMES, Hub, NewEvent
 from personalization.ids import Ids
 from personalization.tracing import headers_of
@@ -36,6 +36,7 @@ INVALID_EXPOSURE_ID = "INVALID_EXPOSURE_ID"
 INVALID_ID = "INVALID_ID"
 INVALID_PRODUCT_ID = "INVALID_PRODUCT_ID"
 INVALID_QUANTITY = "INVALID_QUANTITY"
+INVALID_DURATION = "INVALID_DURATION"
 INVALID_TIME = "INVALID_TIME"
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -46,7 +47,7 @@ class OutcomeReport:
     """What a page says happened. Nothing in it is trusted.
 
     `id` makes a repeated report of one decision a duplicate; without one every report counts. `occurred_at` is the
-    page's time (aware), the gateway's when unknown.
+    page's time (aware), the gateway's when unknown. `duration_s` is the display time until then, in seconds.
     """
 
     decision_id: str
@@ -55,6 +56,7 @@ class OutcomeReport:
     occurred_at: datetime | None = None
     product_id: str | None = None
     quantity: int | None = None
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ class Outcomes:
             quantity=checked_quantity(report.quantity),
             session=session,
             trace_id=trace_id,
+            duration_s=checked_duration(report.duration_s),
         )
 
     def _exposure_event(
@@ -289,6 +292,15 @@ def checked_quantity(value: int | None) -> int | None:
     if value is not None and not 1 <= value <= MOST_QUANTITY:
         raise RejectedReport(INVALID_QUANTITY, f"quantity {value} is not within 1 and {MOST_QUANTITY}")
     return value
+
+
+def checked_duration(value: float | None) -> float | None:
+    """A display time in seconds, from 0 to a day, or none."""
+    if value is None:
+        return None
+    if not 0 <= value <= LONGEST_DISPLAY_S:
+        raise RejectedReport(INVALID_DURATION, f"duration {value!r:.80} is not within 0 and {LONGEST_DISPLAY_S:.0f} s")
+    return float(value)
 
 
 def checked_time(value: datetime | None) -> datetime | None:

@@ -26,6 +26,9 @@ class OutcomeInput:
     )
     product_id: ID | None = strawberry.field(default=None, description="The product it was done to.")
     quantity: int | None = strawberry.field(default=None, description="Units, 1 to 999.")
+    duration_s: float | None = strawberry.field(
+        default=None, description="Seconds that it was displayed until then, 0 to 86,400."
+    )
     occurred_at: datetime | None = strawberry.field(
         default=None,
         description="When, by the page's clock; left out, now. Taken from a day ago to a minute ahead.",
@@ -90,6 +93,7 @@ def _as_report(outcome: OutcomeInput) -> OutcomeReport:
         occurred_at=_aware(outcome.occurred_at),
         product_id=_text(outcome.product_id),
         quantity=outcome.quantity,
+        duration_s=outcome.duration_s,
     )
 
 

@@ -53,9 +53,9 @@ async def test_a_beacon_is_durable_when_it_is_answered(
 async def test_every_type_of_event(
     page: httpx.AsyncClient, parts: Personalization, name: str, kind: OutcomeKind
 ) -> None:
-    await post(page, [EVENT | {"type": name, "quantity": 3}])
+    await post(page, [EVENT | {"type": name, "quantity": 3, "durationS": 8.25}])
     (outcome,) = await stored(parts)
-    assert (outcome.kind, outcome.quantity) == (kind, 3)
+    assert (outcome.kind, outcome.quantity, outcome.duration_s) == (kind, 3, 8.25)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("rendered", ExposureEventKind.RENDERED), ("seen", ExposureEventKind.SEEN)])
@@ -124,6 +124,10 @@ async def test_bad_events_are_refused_one_by_one_in_the_order_of_the_batch(
         (EVENT | {"quantity": 0}, "INVALID_QUANTITY"),
         (EVENT | {"quantity": 1.5}, "INVALID_QUANTITY"),
         (EVENT | {"quantity": True}, "INVALID_QUANTITY"),
+        (EVENT | {"durationS": -1}, "INVALID_DURATION"),
+        (EVENT | {"durationS": 86_401}, "INVALID_DURATION"),
+        (EVENT | {"durationS": "3"}, "INVALID_DURATION"),
+        (EVENT | {"durationS": True}, "INVALID_DURATION"),
         (EVENT | {"at": "noon"}, "INVALID_TIME"),
         (EVENT | {"at": "2026-01-01T00:00:00"}, "INVALID_TIME"),
         (EVENT | {"at": 1e300}, "INVALID_TIME"),
@@ -221,11 +225,14 @@ JSON = st.recursive(
     max_leaves=8,
 )
 HOSTILE = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys(("id", "type", "decisionId", "exposureId", "productId", "quantity", "at"), JSON)
+    {},
+    optional=dict.fromkeys(
+        ("id", "type", "decisionId", "exposureId", "productId", "quantity", "durationS", "at"), JSON
+    ),
 ) | st.builds(
     lambda event, name, value: event | {name: value},
     st.sampled_from([EVENT, {"type": "seen", "exposureId": EXPOSURE}]),
-    st.sampled_from([*EVENT, "at", "quantity", "exposureId"]),
+    st.sampled_from([*EVENT, "at", "quantity", "durationS", "exposureId"]),
     JSON,
 )
 

@@ -42,6 +42,39 @@ def test_one_event_in_the_query() -> None:
     assert event.occurred_at is None
 
 
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ("_et=1432", 1.432),
+        ("epn.engagement_time_msec=9000", 9.0),
+        ("epn.engagement_time_msec=9000&_et=1", 9.0),
+        ("_et=0", 0.0),
+        ("_et=86400001", None),
+        ("_et=-1", None),
+        ("_et=nan", None),
+        ("_et=1e400", None),
+        ("_et=long", None),
+        ("_et=", None),
+        ("", None),
+    ],
+)
+def test_engagement_is_a_display_time(fields: str, seconds: float | None) -> None:
+    event = one(f"{PAGE}&en=user_engagement&ep.decision_id={DECISION}&{fields}")
+    assert event.engaged_s == seconds
+    (report,) = reports_of(event)
+    assert report == OutcomeReport(DECISION, OutcomeKind.DISPLAYED, report.id, duration_s=seconds)
+
+
+def test_engagement_by_the_measurement_protocol() -> None:
+    params = {"decision_id": DECISION, "engagement_time_msec": 12_500, "items": [{"item_id": "1"}]}
+    names = ("user_engagement", "view_item")
+    events = read_measurements(orjson.dumps({"events": [{"name": name, "params": params} for name in names]}))
+    assert [report for event in events for report in reports_of(event)] == [
+        OutcomeReport(DECISION, OutcomeKind.DISPLAYED, duration_s=12.5),
+        OutcomeReport(DECISION, OutcomeKind.DETAIL_DISPLAYED, product_id="1", duration_s=12.5),
+    ]
+
+
 def test_several_events_in_the_body_share_the_query() -> None:
     body = (
         f"en=view_item&_ee=1&pr1=id1~qt1&ep.decision_id={DECISION}&_et=5\r\n"
@@ -57,8 +90,9 @@ def test_several_events_in_the_body_share_the_query() -> None:
 
 
 def test_an_event_in_the_query_keeps_what_is_its_own() -> None:
-    first, second = read_hits(f"{PAGE}&en=view_item&pr1=id1&ep.decision_id={DECISION}", "en=scroll")
+    first, second = read_hits(f"{PAGE}&en=view_item&pr1=id1&ep.decision_id={DECISION}&_et=500", "en=scroll")
     assert (first.name, second.name) == ("view_item", "scroll")
+    assert (first.engaged_s, second.engaged_s) == (0.5, None)
     assert (second.params, second.items) == ({}, [])
 
 

@@ -83,16 +83,21 @@ async def test_decisions_are_journalled_and_outcomes_are_durable_before_the_answ
                     {"decisionId": decision["id"], "kind": "ADDED_TO_BASKET", "id": "click-1", "quantity": 2},
                     {"decisionId": decision["id"], "kind": "ADDED_TO_BASKET", "id": "click-1", "quantity": 2},
                     {"decisionId": "not-an-id", "kind": "DETAIL_DISPLAYED"},
+                    {"decisionId": decision["id"], "kind": "DISPLAYED", "durationS": -1},
+                    {"decisionId": decision["id"], "kind": "DISPLAYED", "durationS": 12},
                 ]
             },
         )
         assert report["data"]["report"] == {
-            "accepted": 1,
+            "accepted": 2,
             "duplicates": 1,
-            "rejected": [{"index": 2, "code": "INVALID_DECISION_ID"}],
+            "rejected": [{"index": 2, "code": "INVALID_DECISION_ID"}, {"index": 3, "code": "INVALID_DURATION"}],
         }
         outcomes = await gateway.events("outcomes")
-        assert [(each["decision_id"], each["kind"]) for each in outcomes] == [(decision["id"], "ADDED_TO_BASKET")]
+        assert [(each["decision_id"], each["kind"], each["duration_s"]) for each in outcomes] == [
+            (decision["id"], "ADDED_TO_BASKET", None),
+            (decision["id"], "DISPLAYED", 12.0),
+        ]
     async with open_gateway() as again:
         decisions = await again.events("decisions")
     shelves = [each for each in decisions if not each["context"]["placement"].startswith("component:")]

@@ -21,6 +21,7 @@ from personalization.codec import (
 )
 from personalization.errors import InvalidEvent
 from personalization.events import (
+    LONGEST_DISPLAY_S,
     Decision,
     DecisionContext,
     DecisionMode,
@@ -83,6 +84,7 @@ OUTCOMES = st.builds(
     quantity=st.none() | st.integers(1, 999),
     session=MAYBE,
     trace_id=MAYBE,
+    duration_s=st.none() | st.floats(0, LONGEST_DISPLAY_S),
 )
 
 EXPOSURES = st.builds(
@@ -191,6 +193,19 @@ def test_members_that_are_not_known_are_ignored() -> None:
     assert decode_decision(orjson.dumps(value)) == DECISION
 
 
+def test_an_outcome_from_before_there_was_a_duration_has_none() -> None:
+    value = orjson.loads(encode_outcome(replace(OUTCOME, duration_s=3.0)))
+    del value["duration_s"]
+    assert decode_outcome(orjson.dumps(value)) == OUTCOME
+
+
+@pytest.mark.parametrize("text", [b"-0.5", b"86400.5", b"1e400", b'"3"', b"true", b"3"])
+def test_a_duration_that_cannot_be_is_refused(text: bytes) -> None:
+    value = encode_outcome(replace(OUTCOME, duration_s=1.25))
+    with pytest.raises(InvalidEvent):
+        decode_outcome(value.replace(b"1.25", text))
+
+
 def test_other_offsets_are_read_as_utc() -> None:
     elsewhere = replace(OUTCOME, occurred_at=OUTCOME.occurred_at.astimezone(timezone(timedelta(hours=-5))))
     assert decode_outcome(encode_outcome(elsewhere)).occurred_at.tzinfo is UTC
@@ -204,7 +219,7 @@ def test_a_decision_without_one_of_its_members_is_refused(name: str) -> None:
         decode_decision(orjson.dumps(value))
 
 
-@pytest.mark.parametrize("name", sorted(orjson.loads(encode_outcome(OUTCOME))))
+@pytest.mark.parametrize("name", sorted(orjson.loads(encode_outcome(OUTCOME)).keys() - {"duration_s"}))
 def test_an_outcome_without_one_of_its_members_is_refused(name: str) -> None:
     value = orjson.loads(encode_outcome(OUTCOME))
     del value[name]

@@ -57,14 +57,14 @@ def setup() -> Setup:
 
 async def test_a_report_becomes_an_outcome(setup: Setup) -> None:
     at = START - timedelta(seconds=3)
-    report = OutcomeReport(DECISION.upper(), "ADDED_TO_BASKET", "click-1", at, "4711", 2)
+    report = OutcomeReport(DECISION.upper(), "ADDED_TO_BASKET", "click-1", at, "4711", 2, 7)
     result = await setup.outcomes.report([report], session="s1", trace_id="ab" * 16)
     assert result == ReportResult(1, 0, ())
     (outcome,) = await setup.stored()
     assert (outcome.decision_id, outcome.kind) == (DECISION, OutcomeKind.ADDED_TO_BASKET)
     assert (outcome.occurred_at, outcome.received_at) == (at, START)
     assert (outcome.product_id, outcome.quantity, outcome.session) == ("4711", 2, "s1")
-    assert outcome.trace_id == "ab" * 16
+    assert (outcome.trace_id, outcome.duration_s) == ("ab" * 16, 7.0)
     assert setup.count("gateway_outcomes_total", kind="ADDED_TO_BASKET", result="accepted") == 1
 
 
@@ -125,6 +125,10 @@ async def test_page_time_of_an_exposure_is_bounded_too(setup: Setup) -> None:
         (replace(REPORT, product_id="x\x00"), "INVALID_PRODUCT_ID"),
         (replace(REPORT, quantity=0), "INVALID_QUANTITY"),
         (replace(REPORT, quantity=1000), "INVALID_QUANTITY"),
+        (replace(REPORT, duration_s=-0.1), "INVALID_DURATION"),
+        (replace(REPORT, duration_s=86_400.1), "INVALID_DURATION"),
+        (replace(REPORT, duration_s=float("nan")), "INVALID_DURATION"),
+        (replace(REPORT, duration_s=float("inf")), "INVALID_DURATION"),
         (replace(REPORT, occurred_at=datetime(2026, 1, 1)), "INVALID_TIME"),
         (replace(SEEN, exposure_id=""), "INVALID_EXPOSURE_ID"),
         (replace(SEEN, exposure_id="17"), "INVALID_EXPOSURE_ID"),

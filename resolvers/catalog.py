@@ -158,7 +158,7 @@ class Listing:
 
 
 async def _total_count(root: Parent[Listing], info: Info[Visit, None]) -> int:
-    return await info.context.source.catalog_count(root.query, info.context.deadline)
+    return await info.context.loaders.count(root.query)
 
 
 @strawberry.type(description="A page of products.", directives=[FACTS])
@@ -198,14 +198,14 @@ async def _catalog(
 ) -> Listing:
     query = source.CatalogQuery(category, search, sort, page_size(first), after)
     visit = info.context
-    page = await visit.source.catalog(query, visit.deadline)
+    page = await visit.loaders.page(query)
     visit.loaders.know(page.products)
     return Listing(query, page)
 
 
 async def _categories(info: Info[Visit, None]) -> Sequence[source.Category]:
     visit = info.context
-    tree = await visit.source.category_tree(visit.deadline)
+    tree = await visit.loaders.category_tree()
     for category in tree:
         visit.loaders.categories.prime(category.id, category)
     return tree

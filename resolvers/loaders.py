@@ -11,12 +11,14 @@ from personalization.clock import Deadline
 from resolvers.batching import BatchLoader, LoaderMetrics
 from resolvers.sharing import SharedReads
 from resolvers.sources.source import (
+    CatalogQuery,
     Category,
     CommerceSource,
     Coupon,
     Customer,
     Price,
     Product,
+    ProductPage,
     ShelfQuery,
     Stock,
 )
@@ -85,6 +87,21 @@ class Loaders:
     def shelves(self) -> BatchLoader[ShelfQuery, tuple[Product, ...]]:
         """Ranked lists, for personalization."""
         return self._reader("shelves", self._reads.shelves, self._personal_deadline)
+
+    async def page(self, query: CatalogQuery) -> ProductPage:
+        """A page of the catalog; raises as the source does."""
+        [page] = await self._reads.pages([query], self._deadline)
+        return page
+
+    async def count(self, query: CatalogQuery) -> int:
+        """How many products the query lists."""
+        [count] = await self._reads.counts([query], self._deadline)
+        return count
+
+    async def category_tree(self) -> Sequence[Category]:
+        """Every category, parents before children."""
+        [tree] = await self._reads.trees([None], self._deadline)
+        return tree
 
     def customer(self, id_: str) -> "asyncio.Future[Customer | None]":
         """A customer; no loader is made until one is asked for."""

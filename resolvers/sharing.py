@@ -6,7 +6,17 @@ from typing import Generic, TypeVar
 
 from personalization.clock import Deadline
 from personalization.errors import DeadlineExceeded
-from resolvers.sources.source import Category, CommerceSource, Coupon, Price, Product, ShelfQuery, Stock
+from resolvers.sources.source import (
+    CatalogQuery,
+    Category,
+    CommerceSource,
+    Coupon,
+    Price,
+    Product,
+    ProductPage,
+    ShelfQuery,
+    Stock,
+)
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -82,3 +92,17 @@ class SharedReads:
         self.coupons: SharedRead[str, tuple[Coupon, ...]] = SharedRead(source.coupons)
         self.categories: SharedRead[str, Category | None] = SharedRead(source.categories)
         self.shelves: SharedRead[ShelfQuery, tuple[Product, ...]] = SharedRead(source.shelves)
+        self.pages: SharedRead[CatalogQuery, ProductPage] = SharedRead(_each(source.catalog))
+        self.counts: SharedRead[CatalogQuery, int] = SharedRead(_each(source.catalog_count))
+        self.trees: SharedRead[None, Sequence[Category]] = SharedRead(
+            _each(lambda _, until: source.category_tree(until))
+        )
+
+
+def _each(read: Callable[[K, Deadline], Awaitable[V]]) -> Callable[[Sequence[K], Deadline], Awaitable[Sequence[V]]]:
+    """A read of many that the shop is asked for one by one, all at once."""
+
+    async def read_each(keys: Sequence[K], deadline: Deadline) -> Sequence[V]:
+        return await asyncio.gather(*(read(key, deadline) for key in keys))
+
+    return read_each

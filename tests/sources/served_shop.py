@@ -7,12 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
 from opentelemetry.trace import NoOpTracer, Tracer
+from starlette.types import ASGIApp
 
 from gateway.upstream import build_upstream
 from personalization.clock import SystemClock
@@ -37,9 +38,12 @@ async def http_source(url: str) -> AsyncIterator[HttpSource]:
 
 
 @contextmanager
-def served(source: CommerceSource, tracer: Tracer | None = None) -> Iterator[str]:
-    """The address of a server of this source, which runs in a thread until the block ends."""
-    app = build_upstream(source, clock=SystemClock(), tracer=tracer or NoOpTracer())
+def served(
+    source: CommerceSource, tracer: Tracer | None = None, around: Callable[[ASGIApp], ASGIApp] | None = None
+) -> Iterator[str]:
+    """The address of a server of this source, which runs in a thread until the block ends; `around` wraps it."""
+    app: ASGIApp = build_upstream(source, clock=SystemClock(), tracer=tracer or NoOpTracer())
+    app = around(app) if around is not None else app
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, log_level="warning", access_log=False, timeout_graceful_shutdown=10
     )

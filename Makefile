@@ -44,7 +44,8 @@ tests/node/node_modules/.installed: tests/node/package.json
 	@touch $@
 
 test: check tests/node/node_modules/.installed ## Everything CI runs
-	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered
+	@# What fails once is run once more, in another process if it took its own along, and listed as RERUN.
+	$(BIN)/pytest -n auto --reruns 1 -rR --cov --cov-report=term:skip-covered
 
 bench: $(VENV)/.dev ## Measure; prints ratios
 	$(BIN)/python -m bench.home

@@ -71,7 +71,7 @@ def _values(placement: str, members: object) -> tuple[tuple[OutcomeKind, float],
     for kind in members:
         if kind not in OutcomeKind.__members__:
             raise InvalidRules(f"{placement}.values: {kind!r:.80} is not known, one of {', '.join(OutcomeKind)} is")
-    return tuple((OutcomeKind(kind), _worth(f"{placement}.values.{kind}", value)) for kind, value in members.items())
+    return tuple((OutcomeKind(kind), _worth(f"{placement}.{kind}", value)) for kind, value in members.items())
 
 
 def _display(placement: str, members: Mapping[str, object]) -> tuple[float | None, float]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.loop import join_rules
+from gateway.join_rules import join_rules
 from gateway.settings import Settings
 from personalization.events import OutcomeKind
 from personalization.join.reward import SHELF_VALUES, JoinRules, RewardRule
@@ -68,7 +68,9 @@ def test_other_forms_are_refused(tmp_path: Path, content: str) -> None:
 
 
 def test_settings_make_rules(tmp_path: Path) -> None:
-    assert join_rules(Settings()) == JoinRules()
+    flags = tmp_path / "flags"
+    flags.mkdir()
+    assert join_rules(Settings.model_validate({"flags_dir": flags})) == JoinRules()
     file = tmp_path / "rules.json"
     file.write_text('{"component:hero": {"values": {"PURCHASED": 1}}}')
     members = {"join_window_s": 7, "join_lateness_s": 1, "join_assume_displayed": True, "join_rules": file}

@@ -125,7 +125,7 @@ def _sticky(flag: OpenFlag, decision: Decision | None) -> Answer:
 def _question(flag: OpenFlag) -> Question:
     default = flag.default.variant
     return Question(
-        context=_context(flag.ask.subject, _placement(flag)),
+        context=_context(flag.ask.subject, flag.flag.definition.placement),
         actions=flag.actions,
         default_action=default if default in flag.actions else flag.actions[0],
         subject=flag.subject,
@@ -133,11 +133,6 @@ def _question(flag: OpenFlag) -> Question:
         trace_id=flag.ask.trace_id,
         floor=flag.terms.floor,
     )
-
-
-def _placement(flag: OpenFlag) -> str:
-    component = flag.flag.definition.component
-    return f"component:{component}" if component is not None else f"flag:{flag.key}"
 
 
 def _context(subject: Subject, placement: str) -> DecisionContext:

@@ -60,6 +60,11 @@ class FlagDefinition:
         return name if isinstance(name, str) else None
 
     @property
+    def placement(self) -> str:
+        """Where decisions about this flag stand: `component:<name>` or `flag:<key>`."""
+        return f"flag:{self.key}" if self.component is None else f"component:{self.component}"
+
+    @property
     def pages(self) -> tuple[str, ...]:
         """The pages on which that component stands; none means every page."""
         pages = self.metadata.get("page", "")

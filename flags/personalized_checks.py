@@ -5,15 +5,18 @@ from typing import Any
 
 from flags.errors import InvalidDefinition
 from flags.rendering import version_of
+from flags.rewards import is_reward, reward_of
 from flags.terms import AUDIENCE, FLOOR, HOLDBACK, PERSONALIZED
 from personalization.events import Persona
+from personalization.join.reward import RewardRule
 
 
 def check_personalized(variants: Mapping[str, Any], default: str | None, metadata: Mapping[str, Any]) -> None:
     """Raises `InvalidDefinition` for the first thing that is wrong with what makes a flag personalized.
 
     Members: `personalized` (true or false), `floor` (least probability of each variant), `holdback` (share of subjects
-    that always get the default), `audience.<PERSONA>` (the variants a persona may see, separated by commas).
+    that always get the default), `audience.<PERSONA>` (the variants a persona may see, separated by commas), and those
+    of `reward_of`.
     """
     personalized = metadata.get(PERSONALIZED, False)
     if not isinstance(personalized, bool):
@@ -22,6 +25,8 @@ def check_personalized(variants: Mapping[str, Any], default: str | None, metadat
     if not personalized:
         if bounds:
             raise InvalidDefinition(f"{min(bounds)} bounds a decision, and the flag is not personalized")
+        if any(is_reward(name) for name in metadata):
+            raise InvalidDefinition("the metadata reward is the worth of a decision, and the flag is not personalized")
         return
     _check_actions(variants, default)
     _check_share(HOLDBACK, metadata.get(HOLDBACK, 0.0))
@@ -30,6 +35,7 @@ def check_personalized(variants: Mapping[str, Any], default: str | None, metadat
         raise InvalidDefinition(f"a floor of {floor} for {len(variants)} variants is over 1 in all")
     for name, value in bounds.items():
         _check_audience(name, value, variants)
+    reward_of(metadata, RewardRule())
 
 
 def _check_actions(variants: Mapping[str, Any], default: str | None) -> None:

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import structlog
 
+from gateway.join_rules import RuleSource, join_by
 from gateway.processes import reporting, serve_metrics, until_stopped
 from gateway.settings import PolicyMode, Settings
 from gateway.telemetry import Telemetry, build_telemetry
@@ -27,8 +27,7 @@ from personalization.ids import new_id
 from personalization.join.checkpoints import Checkpoints
 from personalization.join.metrics import JoinMetrics
 from personalization.join.online import JoinPace, OnlineJoin
-from personalization.join.reward import JoinRules, RewardRule
-from personalization.join.rules_file import read_rules
+from personalization.join.reward import JoinRules
 from personalization.lake.layout import Lake
 from personalization.lake.writer import LakeMetrics, LakePace, LakeWriter
 from personalization.learning.metrics import LearnMetrics
@@ -96,20 +95,25 @@ async def perform(
 
 
 def joining(pace: JoinPace) -> Kind:
-    """Give each decision its outcomes and its reward."""
+    """Give each decision its outcomes and its reward, by the rules that flags have at the time."""
 
     def work(shop: Workshop) -> Work:
-        metrics = JoinMetrics(shop.telemetry.registry)
-        join = OnlineJoin(
-            shop.hub,
-            Checkpoints(shop.settings.data_dir / "join"),
-            clock=shop.clock,
-            tracer=shop.telemetry.tracer,
-            metrics=metrics,
-            rules=join_rules(shop.settings),
-            pace=pace,
-        )
-        return Work("join_progress", metrics.summary, join.run)
+        metrics, checkpoints = JoinMetrics(shop.telemetry.registry), Checkpoints(shop.settings.data_dir / "join")
+        source = RuleSource(shop.settings)
+
+        async def join(rules: JoinRules, stop: asyncio.Event) -> None:
+            online = OnlineJoin(
+                shop.hub,
+                checkpoints,
+                clock=shop.clock,
+                tracer=shop.telemetry.tracer,
+                metrics=metrics,
+                rules=rules,
+                pace=pace,
+            )
+            await online.run(stop)
+
+        return Work("join_progress", metrics.summary, partial(join_by, source, source.read(), join))
 
     return work
 
@@ -149,18 +153,6 @@ def filling_the_lake(root: Path, pace: LakePace) -> Kind:
         return Work("lake_progress", metrics.summary, writer.run)
 
     return work
-
-
-def join_rules(settings: Settings) -> JoinRules:
-    """The rules of the join, online and offline alike, as the settings have them. Blocks.
-
-    Raises:
-        InvalidRules: the file of rules cannot be read.
-    """
-    window = timedelta(seconds=settings.join_window_s)
-    rule = RewardRule(window=window, assume_displayed=settings.join_assume_displayed)
-    by_placement = {} if settings.join_rules is None else read_rules(settings.join_rules, rule)
-    return JoinRules(rule, by_placement, lateness=timedelta(seconds=settings.join_lateness_s))
 
 
 def lake_root(settings: Settings) -> Path:

@@ -26,7 +26,7 @@ def show(
     Exit code 1 when the record contradicts itself or its policy.
     """
     from gateway.commands.decision_report import print_report
-    from gateway.loop import join_rules
+    from gateway.join_rules import join_rules
 
     console, settings = Console(width=None if Console().is_terminal else 160), Settings()
     fits = print_report(console, data_dir or settings.data_dir, decision_id, join_rules(settings))

@@ -66,7 +66,7 @@ def etl(
     ] = None,
 ) -> None:
     """Join the raw zone offline, and make the result current. Times without an offset are UTC."""
-    from gateway.loop import join_rules
+    from gateway.join_rules import join_rules
     from personalization.ids import new_id
     from personalization.join.offline import JoinSpan, join_offline
     from personalization.lake.duckdb_runner import DuckDbRunner

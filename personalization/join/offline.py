@@ -63,6 +63,8 @@ def _rules(rules: JoinRules) -> list[dict[str, object]]:
             "window_us": rule.window // _MICROSECOND,
             "hold_us": (rule.window + rules.lateness) // _MICROSECOND,
             "assume_displayed": rule.assume_displayed,
+            "display_s": rule.display_s,
+            "display_value": rule.display_value,
         }
         for placement, rule in _named(rules).items()
     ]

@@ -12,10 +12,12 @@ SHELF_VALUES = ((OutcomeKind.ADDED_TO_BASKET, 3.0), (OutcomeKind.DETAIL_DISPLAYE
 
 @dataclass(frozen=True, slots=True)
 class RewardRule:
-    """What each kind of outcome is worth within a window after the decision.
+    """What each kind of outcome is worth within a window after the decision, and what being looked at for long is.
 
     The reward is the largest value among the outcomes that count, the earliest of each kind; 0 when none does. So it
     does not matter how often something was done. `window` counts from the decision's time, its end included.
+    An outcome of whatever kind that says of at least `display_s` seconds of display is worth `display_value`; with
+    None display times are worth nothing. Those of several outcomes are not added up.
 
     A decision was displayed when an outcome within the window says so: `DISPLAYED`, or any other, for nobody opens
     what was not shown. With `assume_displayed` whatever was served counts as displayed: for pages that do not report
@@ -25,11 +27,16 @@ class RewardRule:
     values: tuple[tuple[OutcomeKind, float], ...] = SHELF_VALUES
     window: timedelta = timedelta(seconds=20)
     assume_displayed: bool = False
+    display_s: float | None = None
+    display_value: float = 1.0
 
     def reward(self, outcomes: Sequence[Outcome]) -> float:
         """The reward of the outcomes within the window."""
         kinds = {each.kind for each in outcomes}
-        return max((value for kind, value in self.values if kind in kinds), default=0.0)
+        worth = [value for kind, value in self.values if kind in kinds]
+        if self.display_s is not None and any(_lasted(each, self.display_s) for each in outcomes):
+            worth.append(self.display_value)
+        return max(worth, default=0.0)
 
     def displayed(self, outcomes: Sequence[Outcome]) -> bool:
         """Whether the viewer saw it, going by the outcomes within the window."""
@@ -61,6 +68,10 @@ class JoinRules:
     def longest_hold(self) -> timedelta:
         """The longest time from a decision to when it is joined."""
         return max(rule.window for rule in (self.default, *self.by_placement.values())) + self.lateness
+
+
+def _lasted(outcome: Outcome, seconds: float) -> bool:
+    return outcome.duration_s is not None and outcome.duration_s >= seconds
 
 
 def moment_of(outcome: Outcome, decided_at: datetime) -> datetime:

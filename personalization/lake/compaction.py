@@ -87,7 +87,8 @@ def _adjacent(left: RawFile, right: RawFile) -> bool:
 
 def _merge(lake: Lake, parts: Sequence[RawFile]) -> int:
     merged = RawFile(parts[0].place, parts[0].first, parts[-1].last, parts[0].day)
-    write_table(lake.path(merged), pa.concat_tables([read_raw(lake, each) for each in parts]))
+    tables = [read_raw(lake, each) for each in parts]
+    write_table(lake.path(merged), pa.concat_tables(tables, promote_options="default"))  # older ones lack columns
     return int(read_raw(lake, merged).num_rows)
 
 

@@ -21,11 +21,11 @@ class DuckDbRunner:
             self._connection.execute(f"SET temp_directory = {_quoted(str(spill))}")
 
     def register_parquet(self, name: str, paths: Sequence[Path]) -> None:
-        """From now on `name` in SQL means the rows of these files."""
+        """From now on `name` in SQL means the rows of these files; a column that a file does not have is null in it."""
         files = ", ".join(_quoted(str(each)) for each in paths)
         self._execute(
             f"CREATE OR REPLACE VIEW {_identifier(name)} AS "  # noqa: S608  # quoted, and ours
-            f"SELECT * FROM read_parquet([{files}], hive_partitioning = false)"
+            f"SELECT * FROM read_parquet([{files}], hive_partitioning = false, union_by_name = true)"
         )
 
     def run_to_parquet(self, sql: str, target: Path) -> None:

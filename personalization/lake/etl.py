@@ -32,7 +32,10 @@ class Runner(Protocol):
     """An engine that runs SQL over Parquet files. Implementations: `duckdb_runner.py`; Spark has the same two."""
 
     def register_parquet(self, name: str, paths: Sequence[Path]) -> None:
-        """From now on `name` in SQL means the rows of these files; at least one, all of the same columns."""
+        """From now on `name` in SQL means the rows of these files, at least one.
+
+        Columns go by their names; one that a file does not have is null in its rows.
+        """
         ...
 
     def run_to_parquet(self, sql: str, target: Path) -> None:
@@ -91,10 +94,10 @@ def run_etl(
         _remove_unfinished(lake)
         folder = lake.run_folder(run)
         folder.mkdir(parents=True)
-        missing = {topic: table_of(topic).schema.empty_table() for topic, paths in raw.items() if not paths}
-        made = _write_tables(folder, {**tables, **missing})
-        for name, paths in {**raw, **made}.items():
-            runner.register_parquet(name, paths)
+        # An empty file of today's columns beside those of a topic, which are none, or older than the newest column.
+        made = _write_tables(folder, {**tables, **{topic: table_of(topic).schema.empty_table() for topic in raw}})
+        for name, path in made.items():
+            runner.register_parquet(name, [*raw.get(name, ()), path])
         datasets = tuple(_run_step(runner, step, values, folder) for step in steps)
         write_whole(folder / RUN_FILE, _manifest(run, raw, values, datasets))
         write_whole(lake.pointer, f"{folder.name}\n".encode())
@@ -144,11 +147,11 @@ def _run_step(runner: Runner, step: str, values: Mapping[str, Value], folder: Pa
     return Dataset(step, count_rows(target), digest_of(target))
 
 
-def _write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> Mapping[str, Sequence[Path]]:
+def _write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> Mapping[str, Path]:
     paths = {name: folder / f"input_{name}{PARQUET}" for name in tables}
     for name, table in tables.items():
         write_table(paths[name], table)
-    return {name: [path] for name, path in paths.items()}
+    return paths
 
 
 def _manifest(

@@ -104,6 +104,7 @@ def _outcome(row: Mapping[str, Any]) -> Outcome:
         quantity=row["quantity"],
         session=row["session"],
         trace_id=row["trace_id"],
+        duration_s=row.get("duration_s"),  # a run from before there was one has no such column
     )
 
 

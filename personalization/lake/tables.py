@@ -52,6 +52,7 @@ _OUTCOME = (
     ("quantity", pa.int64()),
     ("session", _TEXT),
     ("trace_id", _TEXT),
+    ("duration_s", pa.float64()),
 )
 _EXPOSURE = (
     ("exposed_at", TIME),
@@ -120,6 +121,8 @@ def rules_table(rows: Sequence[Mapping[str, object]]) -> pa.Table:
         ("window_us", pa.int64()),
         ("hold_us", pa.int64()),
         ("assume_displayed", pa.bool_()),
+        ("display_s", pa.float64()),
+        ("display_value", pa.float64()),
     )
     return pa.Table.from_pylist(list(rows), schema=pa.schema(columns))
 
@@ -166,6 +169,7 @@ def outcome_row(outcome: Outcome) -> Row:
         "quantity": outcome.quantity,
         "session": outcome.session,
         "trace_id": outcome.trace_id,
+        "duration_s": outcome.duration_s,
     }
 
 

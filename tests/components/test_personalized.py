@@ -22,7 +22,7 @@ def _reasons(tmp_path: Path, metadata: dict[str, Any], **changes: Any) -> list[s
     ("more", "changes"),
     [
         ({}, {}),
-        ({"floor": 0.05, "holdback": 0.05, "reward": "basket"}, {}),
+        ({"floor": 0.05, "holdback": 0.05, "reward.ADDED_TO_BASKET": 3}, {}),
         ({"floor": 1 / 3, "holdback": 1}, {}),
         ({"floor": 0, "holdback": 0}, {}),
         ({"audience.VISITOR": "v1, v2", "audience.BUILDER": "v2,off"}, {}),

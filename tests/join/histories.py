@@ -23,11 +23,14 @@ PATIENCE = timedelta(seconds=60)
 RULES = JoinRules(
     by_placement={
         "component:hero": RewardRule(((OutcomeKind.PURCHASED, 1.0),), timedelta(seconds=7, microseconds=500)),
-        "component:teaser": RewardRule(((OutcomeKind.DETAIL_DISPLAYED, 0.5),), assume_displayed=True),
+        "component:teaser": RewardRule(
+            ((OutcomeKind.DETAIL_DISPLAYED, 0.5),), assume_displayed=True, display_s=0.1, display_value=0.75
+        ),
+        "component:banner": RewardRule((), timedelta(seconds=12), display_s=5.0),
     },
     most_outcomes=3,
 )
-PLACEMENTS = ("HOME", "HOME", "HOME", "CATEGORY", "component:hero", "component:teaser")
+PLACEMENTS = ("HOME", "HOME", "HOME", "CATEGORY", "component:hero", "component:teaser", "component:banner")
 FAR = timedelta(days=2)
 
 
@@ -77,6 +80,8 @@ def _row(decision: Decision, outcomes: list[Outcome], rules: JoinRules) -> Joine
     reward = 0.0
     for each in kept:
         reward = max(reward, dict(rule.values).get(each.kind, 0.0))
+        if rule.display_s is not None and (each.duration_s or 0.0) >= rule.display_s:
+            reward = max(reward, rule.display_value)
     return JoinedDecision(decision, kept, reward, rule.assume_displayed or len(kept) > 0, closes)
 
 
@@ -118,6 +123,7 @@ def _outcome(random: Random, decision_id: str, outcome_id: str, decided_at: date
         product_id=random.choice(("p1", "p'2", None)),
         quantity=random.choice((1, 7, None)),
         session=random.choice(("s1", None)),
+        duration_s=random.choice((None, None, 0.0, 0.1, 5.0, random.random() * 10)),
     )
     return Arrival(happened + way + random.random() * SLACK, outcome)
 

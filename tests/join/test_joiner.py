@@ -170,6 +170,23 @@ def test_a_component_has_a_rule_of_its_own() -> None:
     assert joined(bought, rules=rules).reward == 0.0
 
 
+@pytest.mark.parametrize(
+    ("seconds", "reward"),
+    [([], 0.0), ([None], 0.0), ([4.999], 0.0), ([5.0], 1.5), ([2.0, 4.0], 0.0), ([0.0, 9.0], 1.5)],
+)
+def test_a_component_may_be_worth_its_display_time(seconds: list[float | None], reward: float) -> None:
+    rule = RewardRule(((OutcomeKind.DETAIL_DISPLAYED, 0.5),), display_s=5.0, display_value=1.5)
+    rules = JoinRules(by_placement={"component:hero": rule})
+    looks = [
+        replace(outcome(OutcomeKind.DISPLAYED, 6, name=f"look {number}"), duration_s=each)
+        for number, each in enumerate(seconds)
+    ]
+    click = outcome(OutcomeKind.DETAIL_DISPLAYED, 7)
+    assert joined(*looks, rules=rules, placement="component:hero").reward == reward
+    assert joined(*looks, click, rules=rules, placement="component:hero").reward == max(reward, 0.5)
+    assert joined(*looks, rules=rules).reward == 0.0
+
+
 def test_a_page_that_reports_no_display_can_be_taken_at_its_word() -> None:
     assert joined(rules=JoinRules(RewardRule(assume_displayed=True))).displayed
 

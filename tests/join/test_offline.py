@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from personalization.clock import ManualClock
 from personalization.events import Decision, JoinedDecision, Outcome, OutcomeKind
 from personalization.hub.memory import MemoryHub
+from personalization.hub.topics import OUTCOMES
 from personalization.ids import new_id
 from personalization.join.joiner import Joiner, JoinLimits
 from personalization.join.offline import JoinSpan, join_offline
@@ -24,9 +25,9 @@ from personalization.lake.compaction import CompactionLimits, compact
 from personalization.lake.duckdb_runner import DuckDbRunner
 from personalization.lake.errors import LakeBusy, LakeDamaged, LakeEmpty, LakeError
 from personalization.lake.etl import EtlRun, literal, run_etl, runs_of
-from personalization.lake.layout import Lake
+from personalization.lake.layout import Lake, RawFile
 from personalization.lake.locks import locked
-from personalization.lake.parquet import rows_in
+from personalization.lake.parquet import read_table, rows_in, write_table
 from personalization.lake.reader import LakeReader
 from personalization.lake.verification import Problem, verify
 from tests.join.histories import FAR, PATIENCE, RULES, SLACK, START, Arrival, expected, history
@@ -97,6 +98,40 @@ async def test_a_lake_of_small_files_and_a_compacted_one_give_the_same(tmp_path:
     compact(lake, datetime.now(UTC) + timedelta(days=1), CompactionLimits(grace=timedelta(0)))
     etl(lake)
     assert list(LakeReader(tmp_path).joined()) == before
+
+
+async def test_files_from_before_there_was_a_display_time_are_read(tmp_path: Path) -> None:
+    arrivals = history(Random(11), 60)
+    lake = await filled(tmp_path, arrivals, steps=4)
+    forgotten = forget_durations(lake, lake.files(OUTCOMES)[::2])
+    wanted = expected([_without_duration(each) if each.event.id in forgotten else each for each in arrivals])
+    assert 0 < len(forgotten) < sum(isinstance(each.event, Outcome) for each in arrivals)
+    for compacted in (False, True):
+        if compacted:
+            compact(lake, datetime.now(UTC) + timedelta(days=1), CompactionLimits(grace=timedelta(0)))
+        etl(lake)
+        assert {each.decision.id: each for each in LakeReader(tmp_path).joined()} == wanted
+    forget_durations(lake, lake.files(OUTCOMES))
+    run = etl(lake)
+    old = expected([_without_duration(each) for each in arrivals])
+    assert {each.decision.id: each for each in LakeReader(tmp_path).joined()} == old
+    write_table(run.path("joined_outcomes"), read_table(run.path("joined_outcomes")).drop_columns("duration_s"))
+    assert {each.decision.id: each for each in LakeReader(tmp_path).joined()} == old
+
+
+def forget_durations(lake: Lake, files: Sequence[RawFile]) -> set[str]:
+    """Make these files as they were before the column was there; the ids in them."""
+    ids: set[str] = set()
+    for each in files:
+        table = read_table(lake.path(each))
+        write_table(lake.path(each), table.select([name for name in table.column_names if name != "duration_s"]))
+        ids.update(table["id"].to_pylist())
+    return ids
+
+
+def _without_duration(arrival: Arrival) -> Arrival:
+    event = arrival.event
+    return replace(arrival, event=replace(event, duration_s=None)) if isinstance(event, Outcome) else arrival
 
 
 async def test_decisions_that_are_open_wait_for_the_next_run(tmp_path: Path) -> None:

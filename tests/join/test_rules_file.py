@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.loop import join_rules
+from gateway.join_rules import join_rules
 from gateway.settings import Settings
 from personalization.events import OutcomeKind
 from personalization.join.reward import SHELF_VALUES, JoinRules, RewardRule
@@ -18,13 +18,17 @@ def test_what_is_left_out_is_as_in_the_default(tmp_path: Path) -> None:
     file = tmp_path / "rules.json"
     file.write_text(
         '{"component:hero": {"values": {"PURCHASED": 2, "DETAIL_DISPLAYED": 0.5}, "window_s": 1800.5},'
-        ' "component:teaser": {"assume_displayed": true}}'
+        ' "component:teaser": {"assume_displayed": true},'
+        ' "component:banner": {"display_s": 5, "window_s": 60},'
+        ' "component:tile": {"display_s": 60, "display_value": 0.5, "values": {"ADDED_TO_BASKET": 3}, "window_s": 60}}'
     )
     assert read_rules(file, DEFAULT) == {
         "component:hero": RewardRule(
             ((OutcomeKind.PURCHASED, 2.0), (OutcomeKind.DETAIL_DISPLAYED, 0.5)), timedelta(seconds=1800.5)
         ),
         "component:teaser": RewardRule(SHELF_VALUES, DEFAULT.window, True),
+        "component:banner": RewardRule((), timedelta(minutes=1), False, 5.0, 1.0),
+        "component:tile": RewardRule(((OutcomeKind.ADDED_TO_BASKET, 3.0),), timedelta(minutes=1), False, 60.0, 0.5),
     }
 
 
@@ -45,6 +49,15 @@ def test_what_is_left_out_is_as_in_the_default(tmp_path: Path) -> None:
         '{"a": {"values": {"PURCHASED": 3.01}}}',
         '{"a": {"values": {"PURCHASED": "3"}}}',
         '{"a": {"assume_displayed": 1}}',
+        '{"a": {"display_s": 5}}',
+        '{"a": {"display_s": 0, "window_s": 20}}',
+        '{"a": {"display_s": true, "window_s": 20}}',
+        '{"a": {"display_s": "5", "window_s": 20}}',
+        '{"a": {"display_s": 20.5, "window_s": 20}}',
+        '{"a": {"display_s": 5, "window_s": 20, "display_value": 3.5}}',
+        '{"a": {"display_s": 5, "window_s": 20, "display_value": -1}}',
+        '{"a": {"display_s": 5, "window_s": 20, "display_value": true}}',
+        '{"a": {"display_value": 1}}',
     ],
 )
 def test_other_forms_are_refused(tmp_path: Path, content: str) -> None:
@@ -55,7 +68,9 @@ def test_other_forms_are_refused(tmp_path: Path, content: str) -> None:
 
 
 def test_settings_make_rules(tmp_path: Path) -> None:
-    assert join_rules(Settings()) == JoinRules()
+    flags = tmp_path / "flags"
+    flags.mkdir()
+    assert join_rules(Settings.model_validate({"flags_dir": flags})) == JoinRules()
     file = tmp_path / "rules.json"
     file.write_text('{"component:hero": {"values": {"PURCHASED": 1}}}')
     members = {"join_window_s": 7, "join_lateness_s": 1, "join_assume_displayed": True, "join_rules": file}

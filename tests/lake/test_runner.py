@@ -49,6 +49,17 @@ class RunnerSuite:
         (row,) = self.result(engine, "SELECT COUNT(*) AS rows_there FROM events", tmp_path / "out.parquet")
         assert row == {"rows_there": 6}
 
+    def test_a_column_that_a_file_does_not_have_is_null(self, engine: Runner, source: Path, tmp_path: Path) -> None:
+        newer = tmp_path / "newer.parquet"
+        write_table(newer, pa.table({"share": [0.5], "name": ["z"], "age": [3]}))
+        sql = "SELECT name, share, age, wait_us FROM events WHERE name > 'b' ORDER BY name"
+        for paths in ([source, newer], [newer, source]):
+            engine.register_parquet("events", paths)
+            assert self.result(engine, sql, tmp_path / "out.parquet") == [
+                {"name": "z", "share": 0.5, "age": 3, "wait_us": None},
+                {"name": "\u00e9", "share": 0.1, "age": None, "wait_us": 7},
+            ]
+
     def test_a_name_can_be_given_again(self, engine: Runner, source: Path, tmp_path: Path) -> None:
         engine.register_parquet("events", [source, source])
         engine.register_parquet("events", [source])

@@ -39,6 +39,7 @@ placed AS (
 )
 SELECT
     id, hub_partition, hub_offset, decision_id, kind, occurred_at, received_at, product_id, quantity, session, trace_id,
+    duration_s,
     happened_at, closes_at, rule, place,
     CASE WHEN judgement = 'joined' AND place > ${most_outcomes} THEN 'evicted' ELSE judgement END AS fate
 FROM placed

@@ -3,8 +3,12 @@ WITH worth AS (
     SELECT
         f.decision_id,
         COUNT(*) AS outcomes,
-        MAX(v.value) AS reward
+        GREATEST(
+            COALESCE(MAX(v.value), 0.0),
+            COALESCE(MAX(CASE WHEN f.duration_s >= r.display_s THEN r.display_value END), 0.0)
+        ) AS reward
     FROM fates AS f
+    JOIN rules AS r ON r.placement = f.rule
     LEFT JOIN rule_values AS v ON v.placement = f.rule AND v.kind = f.kind
     WHERE f.fate = 'joined'
     GROUP BY f.decision_id

@@ -37,7 +37,7 @@ class LivePolicy:
     """
 
     def __init__(
-        self, registry: ModelRegistry, name: str, load: Load, metrics: "LiveMetrics", *, every: float = 1.0
+        self, registry: ModelRegistry, name: str, load: Load, metrics: "LiveMetrics", *, every: float = 0.25
     ) -> None:
         self.name = name
         self._registry = registry
@@ -166,7 +166,7 @@ class LivePolicies:
 
     @classmethod
     def over(
-        cls, registry: ModelRegistry, load: Load, metrics: CollectorRegistry, *, every: float = 1.0
+        cls, registry: ModelRegistry, load: Load, metrics: CollectorRegistry, *, every: float = 0.25
     ) -> "LivePolicies":
         """Those of a registry, which is looked at every so many seconds."""
         shared = LiveMetrics(metrics)

@@ -7,6 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from gateway.commands import components, data, decisions, documents, flags, lake, learn, models, segments
+from gateway.commands.console import console
 from gateway.commands.join import join
 from gateway.commands.preview import preview
 from gateway.commands.schema import schema
@@ -42,6 +43,7 @@ def serve(
     run(settings, beside="gateway.loop" if settings.learning else None)
 
 
+app.command()(console)
 app.command()(preview)
 app.command()(join)
 app.command()(schema)

@@ -7,6 +7,7 @@ GET, POST /ofrep/v1/   flags and notices of change  gateway/ofrep.py
 GET       /preview     a preview begins or ends     gateway/previews.py
 POST      /cache/purge  throw out what is kept       gateway/purging.py
 GET       /graphiql/   a browser's GraphQL client   gateway/graphiql.py
+GET, POST /console/    what runs now, for operators  gateway/console/door.py
 GET       /live /ready /metrics                     gateway/health.py
 """
 
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.assembly import Assembly
 from gateway.collector import HITS, MEASUREMENTS
+from gateway.console.door import console_routes
 from gateway.graphiql import graphiql_routes
 from gateway.health import health_routes
 from gateway.ofrep import ofrep_routes
@@ -72,6 +74,7 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
             Route(MEASUREMENTS, assembly.measurements, methods=["POST"]),
             *ofrep_routes(lambda: assembly.opened.ofrep),
             *graphiql_routes(),
+            *console_routes(lambda: assembly.opened.console),
             *health_routes(assembly.readiness, telemetry.registry),
         ],
         middleware=[

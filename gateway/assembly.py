@@ -25,6 +25,8 @@ from gateway.audience import Audiences
 from gateway.caching import keeping, open_cache, release_of
 from gateway.changes import Changes
 from gateway.collector import Ga4Collector
+from gateway.console.door import Console
+from gateway.console.opening import open_console
 from gateway.documents import Documents
 from gateway.endpoint import GraphQLEndpoint
 from gateway.event_rate import EventRate
@@ -77,6 +79,7 @@ class Doors:
     purging: Purging
     visits: Visits
     ofrep: Ofrep
+    console: Console
 
 
 class Assembly:
@@ -196,7 +199,9 @@ class Assembly:
         ofrep = self._ofrep(stack, visits, personalized, [flags.subscribe])
         endpoint = await self._endpoint(visits, cache)
         purging = Purging(purges, viewers.viewer)
-        return Doors(endpoint, events, Ga4Collector(events, registry), previews, purging, visits, ofrep)
+        console = await open_console(settings, keys.cookie, clock, registry, flags, viewers.viewer)
+        stack.push_async_callback(console.aclose)
+        return Doors(endpoint, events, Ga4Collector(events, registry), previews, purging, visits, ofrep, console)
 
     async def _follow_changes(
         self, stack: AsyncExitStack, cache: FragmentCache, flags: Flags, personalization: Personalization

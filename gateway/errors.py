@@ -151,6 +151,10 @@ class InvalidToken(RequestError):
         super().__init__(message, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
+class RightNeeded(RequestError):
+    """The viewer is known and has no right to this; the message names the right."""
+
+
 class TokenKeysUnavailable(RequestError):
     """The keys that tokens are checked with were never reached; trying again later may help."""
 
@@ -245,6 +249,7 @@ ERROR_KINDS: Mapping[type[PersonaError], ErrorKind] = MappingProxyType(
         RequestIncomplete: ErrorKind("REQUEST_INCOMPLETE", 408),
         CsrfRefused: ErrorKind("CSRF_REFUSED", 403),
         InvalidToken: ErrorKind("INVALID_TOKEN", 401),
+        RightNeeded: ErrorKind("FORBIDDEN", 403),
         TokenKeysUnavailable: ErrorKind("TOKEN_KEYS_UNAVAILABLE", 503),
         RateLimited: ErrorKind("RATE_LIMITED", 429),
         TooManyStreams: ErrorKind("OVERLOADED", 503),

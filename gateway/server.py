@@ -74,7 +74,7 @@ def serve(settings: Settings, factory: str = FACTORY, beside: str | None = None)
     write_environment(settings)
     listener = listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
-    log.info("listening", host=host, port=port, workers=settings.workers, open=f"http://{_browsable(host)}:{port}/")
+    log.info("listening", host=host, port=port, workers=settings.workers, open=f"http://{browsable(host)}:{port}/")
     if settings.workers == 1 and beside is None:
         run_worker(settings, factory, listener)
     else:
@@ -116,7 +116,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _browsable(host: str) -> str:
+def browsable(host: str) -> str:
     """What to type into a browser on this machine to get to an address that is listened on."""
     return "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host  # noqa: S104
 

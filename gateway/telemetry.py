@@ -47,7 +47,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.otlp import FinishedSpan, SpanEncoder
 from gateway.settings import Settings
-from gateway.traced_answer import QUIET_ROUTES, RequestMetrics, TracedAnswer, known_method
+from gateway.traced_answer import RequestMetrics, TracedAnswer, known_method, quiet
 
 DISTRIBUTION = "persona-gateway"
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
@@ -326,7 +326,7 @@ class TraceMiddleware:
 
     def _span(self, scope: Scope) -> Span:
         method = known_method(scope)
-        if scope["path"] in QUIET_ROUTES:
+        if quiet(scope["path"]):
             return INVALID_SPAN
         return self._tracer.start_span(
             method,

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import Message, Scope, Send
 
 QUIET_ROUTES = frozenset({"/live", "/ready", "/metrics"})
+QUIET_PATHS = "/console/api/"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 log = structlog.get_logger("gateway.request")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -43,6 +44,11 @@ class RequestMetrics:
             self._series[(route, method, status)] = series
         series[0].inc()
         series[1].observe(seconds)
+
+
+def quiet(path: str) -> bool:
+    """Whether requests for it are neither traced nor logged: probes and the console ask every moment."""
+    return path in QUIET_ROUTES or path.startswith(QUIET_PATHS)
 
 
 def known_method(scope: Scope) -> str:
@@ -89,7 +95,7 @@ class TracedAnswer:
         seconds = perf_counter() - self._started
         route, method = route_of(self._scope), known_method(self._scope)
         self._metrics.observe(route, method, status, seconds)
-        report = log.debug if route in QUIET_ROUTES else log.info
+        report = log.debug if quiet(route) else log.info
         report("request", route=route, method=method, status=status, ms=round(seconds * 1000, 2))
         if self.span.is_recording():
             self._describe(route, method, status, error)

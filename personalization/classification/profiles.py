@@ -7,6 +7,7 @@ A store of a million customers takes some 40 MB of memory, and a look into it so
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -82,6 +83,11 @@ class Profiles:
             return None
         index, probability = _told.unpack_from(self._body, place * self._record + self._width)
         return self.assigned(self.head.segments[index], probability, Origin.STORED)
+
+    def sizes(self) -> Mapping[str, int]:
+        """How many customers are in each segment, the largest first."""
+        counted = Counter(self._body[self._width :: self._record])
+        return {self.head.segments[index]: count for index, count in counted.most_common()}
 
     def assumed(self, persona: Persona) -> Assigned:
         """What is usual for a persona, of all customers where there are none of it."""

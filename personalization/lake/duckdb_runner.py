@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Timer
+from typing import Any
 
 import duckdb
 
@@ -31,6 +33,23 @@ class DuckDbRunner:
     def run_to_parquet(self, sql: str, target: Path) -> None:
         """Write the result of a query into one new file, in the order that the query says."""
         self._execute(f"COPY (\n{sql}\n) TO {_quoted(str(target))} (FORMAT parquet, COMPRESSION zstd)")
+
+    def rows(self, sql: str, seconds: float) -> list[tuple[Any, ...]]:
+        """The rows of a query that takes so many seconds at most.
+
+        Raises:
+            LakeError: it took longer, or the engine refuses.
+        """
+        watch = Timer(seconds, self._connection.interrupt)
+        watch.start()
+        try:
+            return self._connection.execute(sql).fetchall()
+        except duckdb.InterruptException as error:
+            raise LakeError(f"the query took longer than {seconds:g} seconds") from error
+        except duckdb.Error as error:
+            raise LakeError(f"the query failed: {str(error).strip().splitlines()[0]}") from error
+        finally:
+            watch.cancel()
 
     def close(self) -> None:
         """End the engine. Safe to call twice."""

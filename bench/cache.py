@@ -82,8 +82,8 @@ def _start(stack: ExitStack, directory: Path) -> dict[str, Target]:
     plain = orjson.dumps({"query": query, "variables": SIZES})
     personalized = orjson.dumps({"query": query, "variables": {**SIZES, "context": PERSONALIZED}})
     environment = {"GATEWAY_DATA_DIR": str(directory), "GATEWAY_LOG_LEVEL": "WARNING"}
-    gateway = _python(stack, "gateway.app:create_app", environment)
-    stock = _python(stack, "bench.stock:create_app", {**environment, "GATEWAY_CACHE": "false"})
+    gateway = _gateway(stack, environment)
+    stock = _stock(stack, {**environment, "GATEWAY_CACHE": "false"})
     cookie, answer = _visit(gateway, personalized)
     data, schema = directory / "page.json", ROOT / "schema.graphql"
     data.write_bytes(_visit(gateway, plain)[1])
@@ -99,10 +99,15 @@ def _start(stack: ExitStack, directory: Path) -> dict[str, Target]:
     }
 
 
-def _python(stack: ExitStack, factory: str, environment: dict[str, str]) -> int:
+def _gateway(stack: ExitStack, environment: dict[str, str]) -> int:
     port = free_port()
-    arguments = ["uvicorn", "--factory", factory, "--port", str(port), "--no-access-log", "--log-level", "warning"]
-    return stack.enter_context(server(arguments, port, environment))
+    return stack.enter_context(server(["gateway", "serve", "--port", str(port)], port, environment))
+
+
+def _stock(stack: ExitStack, environment: dict[str, str]) -> int:
+    port = free_port()
+    arguments = ["uvicorn", "--factory", "bench.stock:create_app", "--port", str(port), "--no-access-log"]
+    return stack.enter_context(server([*arguments, "--log-level", "warning"], port, environment))
 
 
 @contextmanager

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import structlog
 
 from flags.errors import StickyUnavailable
-from flags.evaluation import Decider
+from flags.evaluation import Decider, Evaluation
 from flags.layers import Answer, OpenFlag
 from flags.sticky import Keep, StickyDecisions, sticky_key
 from flags.subject import Subject
 from personalization.decision.service import JOURNAL_FULL, DecisionService, Question
 from personalization.errors import JournalFull
-from personalization.events import Decision, DecisionContext, DecisionMode
+from personalization.events import HOLDBACK, Decision, DecisionContext, DecisionMode
 
 STICKY = "STICKY"
 LATE = "LATE"
@@ -34,11 +34,13 @@ class _Case:
     @property
     def holds(self) -> bool:
         """Whether what is kept can still be given: the persona, the client or the flag may have changed."""
-        return self.kept is not None and self.kept.action in self.flag.actions
+        return self.kept is not None and _fits(self.flag, self.kept)
 
 
 class BanditLayer:
     """Gives open flags the variant of a decision; the default and a reason when there is none in time.
+
+    Who is held back is given the default, by a decision too: it is kept and recorded as any other.
 
     A decision is kept before it is recorded, and recorded before it is given: two workers that decide for one session
     at once give the same, and only one decision is learned from. One that is recorded too late to be given was never
@@ -105,7 +107,7 @@ class BanditLayer:
             self._decisions.record(proposal)
         except JournalFull:
             return flag.defaulted(JOURNAL_FULL)
-        return Answer(flag.given(proposal.action, Decider.BANDIT), proposal)
+        return Answer(_variant(flag, proposal), proposal)
 
 
 def _is_drawn(proposal: Decision) -> bool:
@@ -117,9 +119,20 @@ def _keep(case: _Case, proposal: Decision) -> Keep:
 
 
 def _sticky(flag: OpenFlag, decision: Decision | None) -> Answer:
-    if decision is None or decision.action not in flag.actions:
+    if decision is None or not _fits(flag, decision):
         return flag.defaulted(DECIDED_ELSEWHERE)
-    return Answer(flag.given(decision.action, Decider.BANDIT), decision, why=STICKY)
+    return Answer(_variant(flag, decision), decision, why=STICKY)
+
+
+def _fits(flag: OpenFlag, decision: Decision) -> bool:
+    """Whether a decision is one that could be made about the flag now."""
+    if flag.held or decision.reason == HOLDBACK:
+        return flag.held and decision.reason == HOLDBACK and decision.action == flag.default.variant
+    return decision.action in flag.actions
+
+
+def _variant(flag: OpenFlag, decision: Decision) -> Evaluation:
+    return flag.given(decision.action, Decider.HOLDBACK if flag.held else Decider.BANDIT)
 
 
 def _question(flag: OpenFlag) -> Question:
@@ -127,11 +140,12 @@ def _question(flag: OpenFlag) -> Question:
     return Question(
         context=_context(flag.ask.subject, flag.flag.definition.placement),
         actions=flag.actions,
-        default_action=default if default in flag.actions else flag.actions[0],
+        default_action=default if flag.held or default in flag.actions else flag.actions[0],
         subject=flag.subject,
         session=flag.ask.session,
         trace_id=flag.ask.trace_id,
         floor=flag.terms.floor,
+        held_back=flag.held,
     )
 
 

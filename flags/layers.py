@@ -40,9 +40,10 @@ class Ask:
 class Answer:
     """What a flag is for who asked: the evaluation, which names the layer that decided, and what it stands on.
 
-    `decision` is there when the bandit chose. `exposure_id` names the event of giving this variant; None where no
-    variant was given, for the public default, and for previews. `why` is a word in capitals where the layer alone
-    does not say it: `STICKY`, `PREVIEW`, `LATE`, `POLICY_FAILED`, `DOWNGRADED`, ...
+    `decision` is there when the bandit chose, and for who is held back, so that what came of both can be compared.
+    `exposure_id` names the event of giving this variant; None where no variant was given, for the public default, and
+    for previews. `why` is a word in capitals where the layer alone does not say it: `STICKY`, `PREVIEW`, `LATE`,
+    `POLICY_FAILED`, `DOWNGRADED`, ...
     """
 
     evaluation: Evaluation
@@ -56,7 +57,8 @@ class OpenFlag:
     """A personalized flag for which neither kill switch, preview nor rule answered.
 
     `default` is its answer when no later layer decides. `actions` are the variants to choose from, at least two: those
-    that the persona may see and the client can render.
+    that the persona may see and the client can render. `held` says that its subject is held back: then there is no
+    choice, but the default, and a decision that says so.
     """
 
     flag: CompiledFlag
@@ -64,6 +66,7 @@ class OpenFlag:
     default: Evaluation
     actions: tuple[str, ...]
     ask: Ask
+    held: bool = False
 
     @property
     def key(self) -> str:
@@ -93,19 +96,9 @@ class Layer(Protocol):
         ...
 
 
-class Holdback:
-    """A share of all subjects always gets the default, so that what personalization is worth can be measured.
+def held_back(subject: str, share: float) -> bool:
+    """Whether this subject belongs to the share that always gets the default: what personalization is measured by.
 
     The draw is the subject's own, whatever the flag: who is held back at 5 % is so at 10 % too, and everywhere.
     """
-
-    def answer(self, flag: OpenFlag) -> Answer | None:
-        """The default for who is held back."""
-        if not held_back(flag.subject, flag.terms.holdback):
-            return None
-        return Answer(replace(flag.default, reason=Reason.SPLIT, decided_by=Decider.HOLDBACK))
-
-
-def held_back(subject: str, share: float) -> bool:
-    """Whether this subject belongs to the share that always gets the default."""
     return unit_interval(f"holdback/{subject}") < share

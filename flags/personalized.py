@@ -8,7 +8,7 @@ from openfeature.flag_evaluation import Reason
 
 from flags.bandit_layer import BanditLayer
 from flags.evaluation import CompiledFlag, Decider, Evaluation, FlagSet
-from flags.layers import PREVIEW, Answer, Ask, Holdback, Layer, OpenFlag
+from flags.layers import PREVIEW, Answer, Ask, Layer, OpenFlag, held_back
 from flags.metrics import FlagMetrics
 from flags.rendering import rendered
 from flags.terms import Terms, terms_of
@@ -56,7 +56,10 @@ class Wanted:
 
 
 class PersonalizedFlags:
-    """All layers: kill switch, override, rule, holdback (and what `layers` has more), bandit, default."""
+    """All layers: kill switch, override, rule, holdback, what `layers` has, bandit, default.
+
+    Who is held back gets the default by a decision that says so, and is asked for nothing else.
+    """
 
     def __init__(
         self,
@@ -64,7 +67,7 @@ class PersonalizedFlags:
         exposures: ExposureLog,
         metrics: FlagMetrics,
         policy_version: Callable[[], str],
-        layers: Sequence[Layer] = (Holdback(),),
+        layers: Sequence[Layer] = (),
     ) -> None:
         self._bandit = bandit
         self._exposures = exposures
@@ -130,7 +133,10 @@ class PersonalizedFlags:
         actions = terms.actions_for(definition, ask.subject.attributes.get("persona"), ask.supports)
         if not actions:
             return Answer(default)
-        opened = OpenFlag(flag, terms, default, actions, ask)
+        held = held_back(ask.subject.targeting_key or "", terms.holdback)
+        opened = OpenFlag(flag, terms, default, actions, ask, held)
+        if held:
+            return opened
         answers = (layer.answer(opened) for layer in self._layers)
         return next((answer for answer in answers if answer is not None), opened)
 

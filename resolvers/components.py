@@ -110,7 +110,7 @@ class Component:
     decided_by: Decider = listed("The layer that decided.")
     values: JSON | None = listed("What the variant holds beside its version, as an object; null where that is nothing.")
     decision: Decision | None = listed(
-        "The decision that chose the variant; null where another layer decided.",
+        "The decision that chose the variant, or held the viewer back; null where another layer decided.",
         CacheControl(max_age=0, scope=CacheScope.PRIVATE),
     )
     exposure: Exposure | None = listed("The variant given; null where no flag gave one.")

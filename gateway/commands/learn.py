@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -102,10 +102,41 @@ def offline(
     _store(registry, model, found, promote, console)
 
 
+@app.command()
+def report(
+    days: Annotated[float, typer.Option(min=0.001, help="Take the decisions of so many days until now.")] = 30.0,
+    source: Annotated[
+        RowSource, typer.Option("--from", help="Where to read; `auto` takes the lake, and the hub while it is empty.")
+    ] = RowSource.AUTO,
+) -> None:
+    """What decisions earned at each placement, beside those of who was held back: the gain, and how sure it is."""
+    from rich.console import Console
+
+    from gateway.logs import configure_logging
+    from personalization.learning.gain import gains_over_holdback
+    from personalization.learning.report import GAIN_HEAD, gain_rows
+
+    settings, console = Settings(), Console()
+    configure_logging("WARNING", stream=sys.stderr)
+    rows, where = _rows(settings, source, datetime.now(UTC) - timedelta(days=days))
+    console.print(f"{len(rows):,} joined decisions from {where}")
+    _print_table(console, GAIN_HEAD, gain_rows(gains_over_holdback(rows)), "Reward of a displayed decision")
+
+
+def _print_table(console: "Console", head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    from rich.table import Table
+
+    table = Table(*head, title=title, box=None)
+    for row in rows:
+        table.add_row(*row)
+    wide = console if console.is_terminal else type(console)(width=220)
+    wide.print(table)
+
+
 def _rows(
-    settings: Settings, source: RowSource, since: datetime, model: ModelName
+    settings: Settings, source: RowSource, since: datetime, model: ModelName | None = None
 ) -> tuple[list["JoinedDecision"], str]:
-    """The joined decisions of a model, and where they are from."""
+    """The joined decisions of a model, or of all, and where they are from."""
     from gateway.loop import lake_root
     from personalization.events import is_shelf
     from personalization.lake.errors import LakeEmpty
@@ -122,8 +153,9 @@ def _rows(
             raise
     if where == "the hub":
         rows = asyncio.run(_hub_rows(settings, since))
-    wanted = model is ModelName.SHELF
-    return [each for each in rows if is_shelf(each.decision.context.placement) is wanted], where
+    shelves = model is ModelName.SHELF
+    mine = [each for each in rows if model is None or is_shelf(each.decision.context.placement) is shelves]
+    return mine, where
 
 
 async def _hub_rows(settings: Settings, since: datetime) -> list["JoinedDecision"]:
@@ -168,16 +200,11 @@ def _study(registry: "ModelRegistry", model: ModelName, rows: list["JoinedDecisi
 
 
 def _show(found: "Study", console: "Console") -> None:
-    from rich.table import Table
-
     from personalization.learning.report import SCORE_HEAD, score_rows
 
     trial = found.trial
-    table = Table(*SCORE_HEAD, title=f"{trial.rows:,} held out decisions of {trial.clusters:,} subjects", box=None)
-    for row in score_rows(trial):
-        table.add_row(*row)
-    wide = console if console.is_terminal else type(console)(width=220)
-    wide.print(table)
+    title = f"{trial.rows:,} held out decisions of {trial.clusters:,} subjects"
+    _print_table(console, SCORE_HEAD, score_rows(trial), title)
     for action, each in trial.weight_sums.items():
         if not each.sound:
             console.print(f"The log is in doubt: mean weight of {action} is {each.mean:.3f}, not 1 ± {each.error:.3f}")

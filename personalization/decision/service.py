@@ -183,6 +183,10 @@ class DecisionService:
         match self._standing(question.context.placement):
             case DecisionMode.FALLBACK, _:
                 return self._fell_back(question, question.default(), SWITCHED_OFF)
+            case mode, _ if question.held_back:
+                online = mode is DecisionMode.ONLINE
+                mode = DecisionMode.ONLINE if online else DecisionMode.LOG_ONLY
+                return self._certain(question, self._ids(), question.default(), mode, HOLDBACK)
             case DecisionMode.APPRENTICE, _:
                 return self._apprenticed(question)
             case DecisionMode.ONLINE, _ if self._held_back(question):
@@ -279,7 +283,8 @@ class Question:
     """What is to be decided, for whom, and in which trace.
 
     `default_action` is what a failed decision falls back to, the first action where it is None. No action is drawn
-    with a probability below `floor`, which is at most 1 over the number of actions.
+    with a probability below `floor`, which is at most 1 over the number of actions. `held_back` says that the asker
+    has the subject in a group of its own that always gets the default.
     """
 
     context: DecisionContext
@@ -289,6 +294,7 @@ class Question:
     session: str | None = None
     trace_id: str | None = None
     floor: float = 0.0
+    held_back: bool = False
 
     def default(self) -> str:
         """The action to fall back to: the wanted one, else the first."""

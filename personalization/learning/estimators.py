@@ -136,9 +136,9 @@ def evaluate(
     mean, squares = fsum(weights) / len(rows), fsum(each * each for each in weights)
     return Evaluation(
         estimates={
-            Method.IPS: _mean([weight * row.reward for row, weight in zip(rows, weights, strict=True)]),
+            Method.IPS: mean_of([weight * row.reward for row, weight in zip(rows, weights, strict=True)]),
             Method.SNIPS: _snips(rows, weights, mean),
-            Method.DR: _mean(
+            Method.DR: mean_of(
                 [
                     fsum(pi * q for pi, q in zip(distribution, expected, strict=True))
                     + weight * (row.reward - expected[row.index])
@@ -189,7 +189,8 @@ def weight_sums(rows: Sequence[LoggedChoice]) -> Mapping[str, WeightSum]:
     }
 
 
-def _mean(values: Sequence[float]) -> Estimate:
+def mean_of(values: Sequence[float]) -> Estimate:
+    """The mean of at least one value."""
     mean = fsum(values) / len(values)
     return Estimate(mean, tuple(each - mean for each in values))
 

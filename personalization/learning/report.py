@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from personalization.charts import Bar, figure, interval_chart, page, table
 from personalization.learning.estimators import Interval, Method
+from personalization.learning.gain import Arm, Gain
 from personalization.learning.offline import Study
 from personalization.learning.promotion import Scores, Trial
 
@@ -81,6 +82,27 @@ def score_rows(trial: Trial) -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+GAIN_HEAD = ("placement", "decided", "subjects", "reward", "held back", "subjects", "reward", "gain", "verdict")
+
+
+def gain_rows(gains: Sequence[Gain]) -> list[tuple[str, ...]]:
+    """A row of texts for each placement, as `GAIN_HEAD` says; what there is none of is left empty."""
+    return [
+        (
+            each.placement,
+            *_arm_texts(each.decided),
+            *_arm_texts(each.held_back),
+            "" if each.gain is None else _interval_text(each.gain),
+            each.verdict.value,
+        )
+        for each in gains
+    ]
+
+
+def _arm_texts(arm: Arm | None) -> tuple[str, str, str]:
+    return ("0", "0", "") if arm is None else (f"{arm.rows:,}", f"{arm.subjects:,}", _interval_text(arm.reward))
 
 
 def _summary(trial: Trial) -> str:

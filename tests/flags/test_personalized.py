@@ -18,7 +18,9 @@ from flags.personalized import Wanted
 from flags.sticky import MemoryStickyDecisions
 from flags.sticky_sqlite import SqliteStickyDecisions
 from flags.subject import Subject
+from personalization.bandit.lessons import explored
 from personalization.clock import Deadline, ManualClock, SystemClock
+from personalization.events import HOLDBACK
 from tests.flags.deciding import Breaks, Deciding, Insists, SlowSticky, deciding
 from tests.flags.writing import flag, read, write
 from tests.personalization.hub_suite import START
@@ -107,13 +109,40 @@ async def test_the_holdback_always_gets_the_default(tmp_path: Path) -> None:
     parts, flags = deciding(Insists("v3")), flags_of(tmp_path, hero=personalized(metadata={"holdback": 0.3}))
     subjects = [f"visitor:{n}" for n in range(1000)]
     answers = [await one(parts, flags, asking(each)) for each in subjects]
-    held = {subject for subject, answer in zip(subjects, answers, strict=True) if answer.decision is None}
+    decisions = {subject: answer.decision for subject, answer in zip(subjects, answers, strict=True)}
+    held = {subject for subject, made in decisions.items() if made is not None and made.reason == HOLDBACK}
     assert 240 < len(held) < 360
     assert held == {each for each in subjects if held_back(each, 0.3)}
     for subject, answer in zip(subjects, answers, strict=True):
         expected = ("v1", Decider.HOLDBACK) if subject in held else ("v3", Decider.BANDIT)
         assert (answer.evaluation.variant, answer.evaluation.decided_by) == expected
         assert answer.exposure_id is not None
+    assert parts.recorded("component:hero") == 1000
+
+
+async def test_who_is_held_back_is_so_by_one_decision_a_session(tmp_path: Path) -> None:
+    parts, flags = deciding(Insists("v3")), flags_of(tmp_path, hero=personalized(metadata={"holdback": 1}))
+    first, again = [await one(parts, flags, asking()) for _ in range(2)]
+    decision = first.decision
+    assert decision is not None
+    assert (decision.action, decision.probability, decision.policy) == ("v1", 1.0, "default@1")
+    assert (decision.mode.value, decision.reason) == ("LOG_ONLY", HOLDBACK)
+    assert not explored(decision)
+    assert (again.decision, again.why, parts.recorded("component:hero")) == (decision, "STICKY", 1)
+    cannot = await one(parts, flags, asking(supports={"hero": ["v2", "v3"]}))
+    assert (cannot.evaluation.decided_by, cannot.decision) == (Decider.HOLDBACK, decision)
+    assert cannot.evaluation.variant is None
+
+
+async def test_who_is_held_back_no_longer_is_decided_about_and_the_other_way(tmp_path: Path) -> None:
+    parts = deciding(Insists("v3"))
+    for holdback, variant, decider in ((1, "v1", "HOLDBACK"), (0, "v3", "BANDIT"), (1, "v1", "HOLDBACK")):
+        flags = flags_of(tmp_path, hero=personalized(metadata={"holdback": holdback}))
+        for why in (None, "STICKY"):
+            answer = await one(parts, flags, asking())
+            assert (answer.evaluation.variant, answer.evaluation.decided_by.value) == (variant, decider)
+            assert answer.why == why
+    assert parts.recorded("component:hero") == 3
 
 
 @given(st.text(min_size=1), st.floats(0, 1), st.floats(0, 1))
@@ -313,7 +342,7 @@ async def test_whatever_is_asked_an_answer_keeps_every_bound(
         variant, decider = answer.evaluation.variant, answer.evaluation.decided_by
         can = ask.supports["hero"] if ask.supports is not None else ["v1", "v2", "v3"]
         assert variant is None or variant in can
-        assert (answer.decision is not None) == (decider is Decider.BANDIT)
+        assert (answer.decision is not None) == (decider in {Decider.BANDIT, Decider.HOLDBACK})
         if ask.overrides:
             assert decider is Decider.OVERRIDE
         elif ask.subject.attributes["persona"] == "BUILDER":
@@ -324,5 +353,10 @@ async def test_whatever_is_asked_an_answer_keeps_every_bound(
             assert answer.decision.probability >= 0.1
             assert not held_back(ask.subject.targeting_key or "", holdback)
             assert ask.subject.attributes["persona"] != "DIRECT_CUSTOMER" or variant != "v3"
+        elif decider is Decider.HOLDBACK:
+            assert held_back(ask.subject.targeting_key or "", holdback)
+            assert answer.decision is not None
+            assert (answer.decision.action, answer.decision.reason) == ("v1", HOLDBACK)
+            assert variant in ("v1", None)
         else:
             assert variant in ("v1", None)

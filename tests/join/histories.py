@@ -125,7 +125,8 @@ def _outcome(random: Random, decision_id: str, outcome_id: str, decided_at: date
         session=random.choice(("s1", None)),
         duration_s=random.choice((None, None, 0.0, 0.1, 5.0, random.random() * 10)),
     )
-    return Arrival(happened + way + random.random() * SLACK, outcome)
+    # Less than the slack: what takes all of it may come after the decision was closed.
+    return Arrival(happened + way + random.random() * (SLACK - timedelta(microseconds=1)), outcome)
 
 
 def _microseconds(random: Random, seconds: int) -> timedelta:

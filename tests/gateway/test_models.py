@@ -94,12 +94,18 @@ async def test_an_operator_says_how_far_decisions_go(
     assert (found["mode"], found["reason"], found["policy"]) == expected
 
 
-async def test_components_are_decided_by_their_own_model(open_gateway: Open, tmp_path: Path) -> None:
+def hero_folder(tmp_path: Path, **metadata: object) -> Path:
+    """A folder of definitions with a personalized hero."""
     folder = tmp_path / "flags"
     folder.mkdir()
-    metadata = {"personalized": True, "floor": 0.05, "component": "hero"}
-    flag = {"state": "ENABLED", "variants": {"v1": "v1", "v2": "v2"}, "defaultVariant": "v1", "metadata": metadata}
+    about = {"personalized": True, "component": "hero", **metadata}
+    flag = {"state": "ENABLED", "variants": {"v1": "v1", "v2": "v2"}, "defaultVariant": "v1", "metadata": about}
     (folder / "flags.json").write_text(json.dumps({"flags": {"component.hero": flag}}))
+    return folder
+
+
+async def test_components_are_decided_by_their_own_model(open_gateway: Open, tmp_path: Path) -> None:
+    folder = hero_folder(tmp_path, floor=0.05)
     query = '{ components(names: ["hero"], context: {}) { version decision { policy mode } } }'
     async with open_gateway(flags_dir=folder) as client:
         registry_of(client).promote("component", add(client, "component"), {})
@@ -111,6 +117,21 @@ async def test_components_are_decided_by_their_own_model(open_gateway: Open, tmp
                     break
                 await asyncio.sleep(0.05)
     assert hero["decision"]["mode"] == "ONLINE"
+
+
+async def test_who_is_held_back_on_a_component_can_report_what_came_of_it(open_gateway: Open, tmp_path: Path) -> None:
+    query = '{ components(names: ["hero"], context: {}) { version reason decision { id action probability reason } } }'
+    async with open_gateway(flags_dir=hero_folder(tmp_path, holdback=1)) as client:
+        (hero,) = (await client.ask(query))["data"]["components"]
+        (again,) = (await client.ask(query))["data"]["components"]
+        events = [{"type": "added_to_basket", "decisionId": hero["decision"]["id"]}]
+        assert (await client.http.post("/events", json=events)).json()["accepted"] == 1
+        await client.http.get("/live")
+    decision = hero["decision"]
+    assert (hero["version"], hero["reason"], decision["reason"]) == ("v1", "HOLDBACK", "HOLDBACK")
+    assert (decision["action"], decision["probability"]) == ("v1", 1.0)
+    assert again == hero
+    assert [each["id"] for each in await client.events(DECISIONS)] == [decision["id"]]
 
 
 async def test_a_gateway_without_a_model_loads_no_learner_library() -> None:

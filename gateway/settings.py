@@ -156,7 +156,8 @@ class Settings(BaseSettings):
         False, description="Whether all that was served counts as displayed, for pages that do not report it."
     )
     join_rules: Path | None = Field(
-        None, description="File of rules (JSON) for placements whose outcomes are worth something else, or for longer."
+        None,
+        description="File of rules (JSON) for placements whose outcomes are worth something else, or for longer; it stands above flags.",
     )
     lake_dir: Path | None = Field(None, description="Folder of the lake; unset, `lake` in the data folder.")
 

@@ -157,7 +157,8 @@ class Settings(BaseSettings):
     )
     join_rules: Path | None = Field(
         None,
-        description="File of rules (JSON) for placements whose outcomes are worth something else, or for longer; it stands above flags.",
+        description="File of rules (JSON) for placements whose outcomes are worth something else, or for longer; it "
+        "stands above flags.",
     )
     lake_dir: Path | None = Field(None, description="Folder of the lake; unset, `lake` in the data folder.")
 

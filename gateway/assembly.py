@@ -28,7 +28,7 @@ from gateway.changes import Changes
 from gateway.collector import Ga4Collector
 from gateway.console.door import Console
 from gateway.console.opening import open_console
-from gateway.demo import DemoDoor
+from gateway.demo import DemoDoor, is_demo
 from gateway.documents import Documents
 from gateway.endpoint import GraphQLEndpoint
 from gateway.event_rate import EventRate
@@ -210,7 +210,9 @@ class Assembly:
         purging = Purging(purges, viewers.viewer)
         console = await open_console(settings, keys.cookie, clock, registry, flags, viewers.viewer)
         stack.push_async_callback(console.aclose)
-        storefront = Storefront(settings.components_dir or SHIPPED_DIRECTORY, viewers.viewer)
+        storefront = Storefront(
+            settings.components_dir or SHIPPED_DIRECTORY, viewers.viewer, demo=is_demo(settings, keys)
+        )
         return Doors(
             graphql=endpoint,
             events=events,

@@ -53,12 +53,16 @@ _LIST = "components.json"
 _PLACE = b"/assets/now/"
 """What pages write where the version of the files is to stand."""
 
+_DEMO_CLOSED = b'<meta name="demo" content="closed">'
+_DEMO_OPEN = b'<meta name="demo" content="open">'
+
 
 class Storefront:
     """The pages and their files. `viewer_of` knows who opens a page, so that its first questions have a cookie."""
 
-    def __init__(self, components: Path, viewer_of: Callable[[Request], Awaitable[Viewer]]) -> None:
+    def __init__(self, components: Path, viewer_of: Callable[[Request], Awaitable[Viewer]], *, demo: bool) -> None:
         self._components = components
+        self._demo = _DEMO_OPEN if demo else _DEMO_CLOSED
         self._viewer_of = viewer_of
         self._files = WebFiles(
             {"shop": FOLDER / "shop", "vendor": FOLDER / "vendor", "components": components},
@@ -88,6 +92,7 @@ class Storefront:
     async def _html(self, request: Request, name: str, status: int) -> Response:
         now = await self._files.current()
         page = now.files[name].content.replace(_PLACE, f"/assets/{now.version}/".encode())
+        page = page.replace(_DEMO_CLOSED, self._demo)
         with suppress(InvalidToken):  # a page is for everyone; what it asks for says what is wrong with a token
             await self._viewer_of(request)
         file = WebFile.of(name, page)

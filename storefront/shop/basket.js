@@ -1,6 +1,6 @@
 // The viewer's basket: where it is kept, what was put into it, and which decisions led there.
 import { ADD } from "./documents.js";
-import { decisionsAt, report } from "./events.js";
+import { currentTrace, decisionsAt, report } from "./events.js";
 import { ask } from "./graph.js";
 import { tagged } from "./tag.js";
 import { viewer } from "./viewer.js";
@@ -22,10 +22,9 @@ export const basket = {
     const answer = await ask(ADD, { productId, quantity, basketId: this.id }, { trace });
     if (!answer.data.addToBasket) throw new Error(answer.errors?.[0]?.message ?? "The shop did not take it.");
     localStorage.setItem(key(), answer.data.addToBasket.id);
-    const decisions = new Set([...decisionsAt(at), ...led.to(productId)]);
-    led.note(productId, decisions);
-    for (const decisionId of decisions) {
-      const id = report({ type: "added_to_basket", decisionId, productId, quantity });
+    led.note(productId, decisionsAt(at));
+    for (const [decisionId, traceId] of led.to(productId)) {
+      const id = report({ type: "added_to_basket", decisionId, productId, quantity }, traceId);
       tagged("add_to_cart", { decision_id: decisionId, event_id: id, items: [{ item_id: productId, quantity }] });
     }
     dispatchEvent(new CustomEvent("basket", { detail: answer.data.addToBasket }));
@@ -49,8 +48,8 @@ export const basket = {
   buy(lines) {
     const transaction = crypto.randomUUID();
     for (const { productId, quantity } of lines)
-      for (const decisionId of led.to(productId)) {
-        const id = report({ type: "purchased", decisionId, productId, quantity });
+      for (const [decisionId, traceId] of led.to(productId)) {
+        const id = report({ type: "purchased", decisionId, productId, quantity }, traceId);
         tagged("purchase", { transaction_id: transaction, event_id: id, decision_id: decisionId, items: [{ item_id: productId, quantity }] });
       }
     this.forget();
@@ -58,10 +57,11 @@ export const basket = {
   },
 };
 
-/** Which decisions led to a product within the last half hour. */
+/** Which decisions led to a product within the last half hour, each with the trace of the page that showed it. */
 export const led = {
   note(productId, decisions) {
-    if (decisions.size ?? decisions.length) sessionStorage.setItem(`led/${productId}`, JSON.stringify({ at: Date.now(), decisions: [...decisions] }));
+    const here = decisions.map((id) => [id, currentTrace()?.id ?? null]);
+    if (here.length) sessionStorage.setItem(`led/${productId}`, JSON.stringify({ at: Date.now(), decisions: [...new Map([...here, ...this.to(productId)])] }));
   },
   to(productId) {
     const { at, decisions } = JSON.parse(sessionStorage.getItem(`led/${productId}`) ?? '{"at":0,"decisions":[]}');

@@ -106,7 +106,7 @@ function list(page, catalog, here) {
   const current = new URL(location.href).searchParams.get("sort") ?? (page.name === "search" ? "RELEVANCE" : "POPULAR");
   const options = Object.entries(SORT_NAMES).filter(([name]) => name !== "RELEVANCE" || page.name === "search");
   const sort = h("select", { id: "sort", onChange: (event) => page.go(with_({ sort: event.target.value })) }, ...options.map(([name, text]) => h("option", { value: name, selected: name === current }, text)));
-  return h("div", { class: "list" }, h("div", { class: "list-tools" }, filter, h("label", { class: "sort", for: "sort" }, "Sort by ", sort)), tiles, more(page, catalog, tiles));
+  return h("section", { class: "list", "aria-labelledby": "list" }, h("h2", { class: "visually-hidden", id: "list" }, "Products"), h("div", { class: "list-tools" }, filter, h("label", { class: "sort", for: "sort" }, "Sort by ", sort)), tiles, more(page, catalog, tiles));
 }
 
 const with_ = (change) => {
@@ -160,8 +160,8 @@ function product(page) {
   const quantity = h("input", { id: "quantity", name: "quantity", type: "number", min: 1, max: 99, value: 1, inputmode: "numeric" });
   const said = h("p", { class: "said", role: "status" });
   const form = h("form", { class: "buy", onSubmit: (event) => (event.preventDefault(), put(page, it, Number(quantity.value) || 1, form, said)) }, h("label", { for: "quantity" }, "Quantity"), quantity, h("button", { class: "button", disabled: it.stock?.available === false }, it.stock?.available === false ? "Out of stock" : "Add to basket"));
-  for (const decisionId of led.to(it.id)) {
-    const id = report({ type: "detail_displayed", decisionId, productId: it.id });
+  for (const [decisionId, traceId] of led.to(it.id)) {
+    const id = report({ type: "detail_displayed", decisionId, productId: it.id }, traceId);
     tagged("view_item", { decision_id: decisionId, event_id: id, items: [{ item_id: it.id }] });
   }
   const facts = [["Made by", maker], ["Size", size], ["Kind", it.brand], ["Variety", number], ["Bought", it.popularity ? `${it.popularity} times in 2017` : null]];

@@ -30,8 +30,10 @@ export class Page {
 
   /** Ask for the versions, then for the data and the code of just those. */
   async open() {
-    this.context = await this.claim();
-    const told = await ask(VERSIONS, { page: this.name, context: this.context }, this.asking());
+    // Which tools there are is the viewer's own; what they hold is that of the customer whom the viewer shops for.
+    const own = await this.claim();
+    this.context = viewer.shopsFor ? { ...own, customerId: viewer.shopsFor } : own;
+    const told = await ask(VERSIONS, { page: this.name, context: own }, this.asking());
     this.persona = told.extensions?.context?.persona ?? "VISITOR";
     this.segment = told.data.segment;
     this.cache.push(...(told.extensions?.cache ?? []));
@@ -124,7 +126,6 @@ export class Page {
   async claim() {
     const claimed = { appVersion: APP_VERSION, supports: await supported() };
     if (this.category) claimed.category = this.category;
-    if (viewer.shopsFor) claimed.customerId = viewer.shopsFor;
     return claimed;
   }
 

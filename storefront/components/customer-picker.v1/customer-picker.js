@@ -1,4 +1,5 @@
 // For which customer a consultant shops: as whom the page answers now.
+import { isDemo } from "../../shop/bar.js";
 import { h } from "../../shop/dom.js";
 import { personaName } from "../../shop/format.js";
 import { viewer } from "../../shop/viewer.js";
@@ -24,6 +25,7 @@ export function render({ shopsFor }, page) {
 
 /** The customers below the consultant, where the demo tells of them; the shop itself tells nobody who is a customer. */
 async function suggest(list) {
+  if (!isDemo()) return;
   const response = await fetch(`/demo/people?under=${encodeURIComponent(viewer.customerId)}`).catch(() => null);
   if (!response?.ok) return;
   const { people } = await response.json();

@@ -9,7 +9,7 @@ export function render(it, page) {
   const { title, size, maker, number } = naming(it);
   const off = discount(it.price ?? {});
   const there = it.stock?.available !== false;
-  const add = h("button", { class: "tile-add", type: "button", disabled: !there, "aria-label": `Add ${title} to the basket`, onClick: () => added(add, page, it) }, there ? "Add" : "Out");
+  const add = h("button", { class: "tile-add", type: "button", disabled: !there, onClick: () => added(add, page, it) }, h("span", {}, there ? "Add" : "Out"), h("span", { class: "visually-hidden" }, there ? ` ${title} to the basket` : ` of stock: ${title}`));
   return h("article", { class: "tile has-button" },
     h("div", { class: "tile-picture" }, art(it), off >= 5 && h("span", { class: "off tile-off" }, `-${off}%`), page.has("coupons") && it.coupons ? page.piece("coupons", it) : null),
     h("p", { class: "tile-maker" }, maker ?? it.brand ?? "Linden"),
@@ -23,6 +23,7 @@ async function added(button, page, it) {
   button.disabled = true;
   await put(page, it, 1, button);
   button.disabled = false;
-  button.textContent = "Added";
-  setTimeout(() => (button.textContent = "Add"), 1600);
+  const [text] = button.children;
+  text.textContent = "Added";
+  setTimeout(() => (text.textContent = "Add"), 1600);
 }

@@ -2,7 +2,7 @@
 
 GET /                          the page of the shop; the same for each of its addresses (`PAGES`)
 GET /assets/VERSION/...        its modules, styles, fonts and component versions; VERSION names the files as they are
-GET /assets/VERSION/components.json   every version that has code, with its fragment and variables
+GET /assets/VERSION/components.json   templates of documents; every version that has code, with its fragment
 """
 
 import asyncio
@@ -101,11 +101,19 @@ class Storefront:
         return file.response(request.headers, {"Cache-Control": _ASKED_AGAIN, **GUARDS})
 
     async def _list(self, now: Snapshot) -> WebFile:
-        """The component versions that have a module, as the page reads them."""
+        """The templates of documents, and the component versions that have a module, as the page reads them."""
         if self._listed is None or self._listed[0] != now.version:
             registry = await asyncio.to_thread(read_registry, self._components)
-            told = [_told(each, now) for each in registry.versions if _module(each) in now.files]
-            self._listed = (now.version, WebFile.of(_LIST, orjson.dumps(told)))
+            versions = [_told(each, now) for each in registry.versions if _module(each) in now.files]
+            documents = {
+                Path(name).stem: file.content.decode()
+                for name, file in now.files.items()
+                if name.startswith("shop/documents/")
+            }
+            self._listed = (
+                now.version,
+                WebFile.of(_LIST, orjson.dumps({"documents": documents, "versions": versions})),
+            )
         return self._listed[1]
 
 

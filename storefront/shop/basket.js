@@ -1,7 +1,7 @@
 // The viewer's basket: where it is kept, what was put into it, and which decisions led there.
-import { ADD } from "./documents.js";
 import { currentTrace, decisionsAt, report } from "./events.js";
 import { ask } from "./graph.js";
+import { documentOf } from "./pieces.js";
 import { tagged } from "./tag.js";
 import { viewer } from "./viewer.js";
 
@@ -19,7 +19,7 @@ export const basket = {
 
   /** Put units of a product into it; resolves with the basket's sums. `at` is the element that was used for it. */
   async add(productId, quantity, at, trace) {
-    const answer = await ask(ADD, { productId, quantity, basketId: this.id }, { trace });
+    const answer = await this.put(productId, quantity, trace);
     if (!answer.data.addToBasket) throw new Error(answer.errors?.[0]?.message ?? "The shop did not take it.");
     localStorage.setItem(key(), answer.data.addToBasket.id);
     led.note(productId, decisionsAt(at));
@@ -31,12 +31,17 @@ export const basket = {
     return answer.data.addToBasket;
   },
 
+  async put(productId, quantity, trace) {
+    const { text } = await documentOf("add");
+    return ask(text, { productId, quantity, basketId: this.id }, { trace });
+  },
+
   /** A new basket with these lines in place of the old one: how one takes something out again. */
   async replace(lines, trace) {
     this.forget();
     let sums = { units: 0, amount: "0" };
     for (const { productId, quantity } of lines) {
-      const answer = await ask(ADD, { productId, quantity, basketId: this.id }, { trace });
+      const answer = await this.put(productId, quantity, trace);
       if (!answer.data.addToBasket) continue;
       sums = answer.data.addToBasket;
       localStorage.setItem(key(), sums.id);

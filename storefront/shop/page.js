@@ -1,13 +1,18 @@
 // One view of a page, from its address to what is on the screen: which versions, then their data and their code at once.
 import { beginPage, mark } from "./events.js";
 import { basket } from "./basket.js";
-import { document as documentOf, drawer, POPULAR, suggestions, VERSIONS } from "./documents.js";
 import { ask } from "./graph.js";
-import { load, supported, versions } from "./pieces.js";
+import { documentOf, load, supported, versions } from "./pieces.js";
 import { Trace } from "./trace.js";
 import { viewer } from "./viewer.js";
 
 export const APP_VERSION = "2.2.0";
+function untrusted(error) {
+  if (error.code !== "UNTRUSTED_DOCUMENT") throw error;
+  console.warn("the manifest of trusted documents has no page of these versions", error.message);
+  return null;
+}
+
 export const SORTS = ["POPULAR", "PRICE_ASC", "PRICE_DESC", "NAME"];
 
 /** What is asked and known while one page is shown. Components and layouts are handed it. */
@@ -33,7 +38,7 @@ export class Page {
     // Which tools there are is the viewer's own; what they hold is that of the customer whom the viewer shops for.
     const own = await this.claim();
     this.context = viewer.shopsFor ? { ...own, customerId: viewer.shopsFor } : own;
-    const told = await ask(VERSIONS, { page: this.name, context: own }, this.asking());
+    const told = await this.ask("versions", [], { page: this.name, context: own });
     this.persona = told.extensions?.context?.persona ?? "VISITOR";
     this.segment = told.data.segment;
     this.cache.push(...(told.extensions?.cache ?? []));
@@ -44,13 +49,14 @@ export class Page {
     }
     const inPlay = this.inPlay();
     const modules = Promise.all(inPlay.map(async (piece) => (piece.module = await load(piece.entry))));
-    const { text, names } = documentOf(this.name, inPlay.map((piece) => piece.entry));
     const variables = await this.variables();
-    const asked = ask(text, Object.fromEntries(names.map((name) => [name, variables[name]])), {
-      ...this.asking(),
-      deferred: !this.explain,
-    });
-    const [answer] = await Promise.all([asked, modules]);
+    const asked = this.ask(this.name, inPlay, variables, { deferred: !this.explain }).catch(untrusted);
+    let [answer] = await Promise.all([asked, modules]);
+    if (!answer) {
+      // Versions that nobody foresaw when the manifest was made: the page stands without its components.
+      for (const piece of inPlay) piece.module = null;
+      answer = await this.ask(this.name, [], variables);
+    }
     this.data = answer.data;
     this.errors = answer.errors ?? [];
     this.extensions = { ...told.extensions, ...answer.extensions };
@@ -99,28 +105,28 @@ export class Page {
 
   /** What follows a list's last product; null where it cannot be had. */
   async next(after) {
-    const tiles = this.inPlay().filter((piece) => ["product-tile", "coupons", "category-filter"].includes(piece.name));
-    const { text, names } = documentOf(this.name, tiles.map((piece) => piece.entry));
-    const variables = { ...(await this.variables()), after };
-    const answer = await ask(text, Object.fromEntries(names.map((name) => [name, variables[name]])), this.asking());
+    const answer = await this.ask(`more-${this.name}`, this.inPlay(), { ...(await this.variables()), after });
     return answer.data.catalog;
   }
 
   /** What the search box shows while one types: the data of its fragment. */
   async suggest(words) {
-    const answer = await ask(suggestions(this.components.get("search").entry), { search: words }, this.asking());
+    const answer = await this.ask("suggestions", this.inPlay(), { search: words });
     return answer.data;
   }
 
   /** The basket as it is now, for the drawer; null where there is none. */
   async freshBasket() {
     if (!basket.id) return null;
-    const answer = await ask(drawer(this.components.get("basket-drawer").entry), { basketId: basket.id }, this.asking());
+    const answer = await this.ask("drawer", this.inPlay(), { basketId: basket.id });
     return answer.data.basket;
   }
 
-  asking() {
-    return { trace: this.trace, signal: this.signal, explain: this.explain };
+  /** Ask for a document of the shop, with those of the variables that it has, in the trace of this view. */
+  async ask(name, pieces = [], variables = {}, how = {}) {
+    const { text, names } = await documentOf(name, pieces.map((piece) => piece.entry));
+    const wanted = Object.fromEntries(names.map((each) => [each, variables[each]]));
+    return ask(text, wanted, { trace: this.trace, signal: this.signal, explain: this.explain, ...how });
   }
 
   async claim() {
@@ -150,7 +156,7 @@ export class Page {
   async pad() {
     const kept = JSON.parse(localStorage.getItem("pad") ?? "null");
     if (kept?.length) return kept;
-    const { data } = await ask(POPULAR, {}, this.asking());
+    const { data } = await this.ask("popular");
     return (data.catalog?.nodes ?? []).map((each) => each.id);
   }
 

@@ -1,15 +1,21 @@
 // The component versions there are, and their code: a version is loaded when a page gets it, once.
+import { written } from "./documents.js";
+
 const base = new URL("../", import.meta.url);
 const modules = new Map();
-let registry = null;
+let told = null;
+
+/** What the gateway tells of this shop: its templates of documents, and its component versions. */
+const list = () => (told ??= fetch(new URL("components.json", base)).then((response) => response.json()));
 
 /** Every version that this page can render, by `name.version`. */
 export async function versions() {
-  registry ??= fetch(new URL("components.json", base)).then(async (response) => {
-    const told = await response.json();
-    return new Map(told.map((each) => [`${each.name}.${each.version}`, each]));
-  });
-  return registry;
+  return new Map((await list()).versions.map((each) => [`${each.name}.${each.version}`, each]));
+}
+
+/** The document of a template of this shop for the versions in play, and the names of its variables. */
+export async function documentOf(name, inPlay = []) {
+  return written((await list()).documents[name], inPlay);
 }
 
 /** What `Context.supports` says of this page. */

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from flags.definitions import read_definitions
 from flags.live import DEMO_DIRECTORY
+from flags.registry import SHIPPED_DIRECTORY, read_registry
+from flags.vocabulary import Vocabulary
+from gateway.manifest import write_manifest
+from gateway.page_documents import page_documents, read_templates
 from tests.browser.chromium import Shop, browser, visiting
 from tests.browser.copies import copied
 from tests.gateway.server import gateway_process
@@ -35,8 +40,13 @@ def chrome() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def served(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The shop as `make run` serves it: it joins and learns beside its workers, only sooner."""
+def served(
+    request: pytest.FixtureRequest, catalogue: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """The shop as `make run` serves it: it joins and learns beside its workers, only sooner.
+
+    It takes no other documents than those made ahead of time, unless the module says that flags are to change.
+    """
     data = tmp_path_factory.mktemp("shop")
     (data / catalogue.name).hardlink_to(catalogue)
     flags = copied(DEMO_DIRECTORY, tmp_path_factory.mktemp("flags"))
@@ -46,8 +56,17 @@ def served(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "join_lateness_s": str(LATENESS_S),
         "flags_dir": str(flags),
     }
+    if not getattr(request.module, "FLAGS_CHANGE", False):
+        settings |= {"documents_mode": "only", "documents_manifest": str(_manifest(flags, data))}
     with gateway_process(data, **settings) as url:
         yield Served(url, data, flags)
+
+
+def _manifest(flags: Path, folder: Path) -> Path:
+    path = folder / "documents.json"
+    definitions = read_definitions(flags, Vocabulary())
+    write_manifest(path, page_documents(read_templates(), read_registry(SHIPPED_DIRECTORY), definitions, "2.2.0"))
+    return path
 
 
 @pytest.fixture

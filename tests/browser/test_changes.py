@@ -18,6 +18,7 @@ from tests.browser.conftest import Served
 from tests.browser.copies import rewrite
 from tests.gateway.server import ROOT, gateway_process
 
+FLAGS_CHANGE = True
 KEY = "a key of this test alone, long enough to sign with"
 
 

@@ -5,7 +5,7 @@ import pytest
 from personalization.hub.topics import EXPOSURE_EVENTS, JOINED, OUTCOMES
 from tests.browser.chromium import Shop
 from tests.browser.conftest import JOIN_WINDOW_S, Served
-from tests.browser.copies import awaited, events
+from tests.browser.copies import awaited, events, rewrite
 
 EVERYWHERE = {"navigation.v2", "search.v1", "shelf.v2"}
 
@@ -172,3 +172,22 @@ def test_the_pad_takes_many_at_once(shop: Shop) -> None:
     shop.page.click(".pad-foot .button")
     shop.page.wait_for_selector("text=5 units added")
     assert shop.page.inner_text("#basket-count").startswith("5")
+
+
+def test_versions_that_no_trusted_document_foresaw_leave_a_page_that_stands(shop: Shop, served: Served) -> None:
+    path = served.flags / "10-storefront.json"
+    before = path.read_text()
+    shop.open()
+    shop.page.wait_for_selector("#announcement:not(:empty)")
+    shop.page.wait_for_timeout(500)
+    try:
+        rewrite(path, lambda content: content["flags"]["component.navigation"].update(state="DISABLED"))
+        shop.page.wait_for_selector("#navigation:empty", state="attached")
+        assert shop.page.inner_text("main h1") == "Everyday care, chosen well"
+        shop.open("/product/1128271")
+        assert shop.page.inner_text("main h1") == "Toothpaste"
+        shop.page.click(".buy button")
+        shop.page.wait_for_selector(".said:not(:empty)")
+    finally:
+        path.write_text(before)
+    shop.complaints.clear()  # the browser names the answers of 403 itself

@@ -68,7 +68,7 @@ async def test_modules_import_only_what_is_there(gateway: GatewayClient) -> None
 
 async def test_every_version_has_a_module_and_a_style(gateway: GatewayClient) -> None:
     base = await assets(gateway)
-    told = orjson.loads((await gateway.http.get(f"{base}components.json")).content)
+    told = orjson.loads((await gateway.http.get(f"{base}components.json")).content)["versions"]
     registry = read_registry(SHIPPED_DIRECTORY).versions
     assert {(each["name"], each["version"]) for each in told} == {
         (version.manifest.name, f"v{version.manifest.number}") for version in registry
@@ -125,12 +125,12 @@ async def test_a_saved_file_is_served(open_gateway: Open, tmp_path: Path) -> Non
     components = tmp_path / "components"
     async with open_gateway(components_dir=components) as gateway:
         before = await assets(gateway)
-        assert orjson.loads((await gateway.http.get(f"{before}components.json")).content) == []
+        assert orjson.loads((await gateway.http.get(f"{before}components.json")).content)["versions"] == []
     (version / "hero.js").write_text("export const render = () => null;\n")
     async with open_gateway(components_dir=components) as gateway:
         after = await assets(gateway)
         assert after != before
-        (told,) = orjson.loads((await gateway.http.get(f"{after}components.json")).content)
+        (told,) = orjson.loads((await gateway.http.get(f"{after}components.json")).content)["versions"]
         assert (told["name"], told["version"], told["style"]) == ("hero", "v1", None)
 
 

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test check bench schema clean help
+.PHONY: run test check bench vendor pictures schema clean help
 
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,9 +60,16 @@ bench: $(VENV)/.dev ## Measure; prints ratios
 	$(BIN)/python -m bench.learner
 	$(BIN)/python -m bench.loop
 	$(BIN)/python -m bench.learning
+	$(BIN)/python -m bench.page
+
+vendor: ## Make storefront/vendor anew from npm packages
+	@cd storefront/vendor && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run --silent vendor
+
+pictures: $(VENV)/.dev ## Take the pictures of the documentation anew
+	$(BIN)/python -m bench.screenshots
 
 schema: $(VENV)/.run ## Print schema.graphql from the code
 	$(BIN)/gateway schema --write
 
 clean: ## Remove the environment and the embedded data
-	rm -rf $(VENV) var tests/node/node_modules
+	rm -rf $(VENV) var tests/node/node_modules storefront/vendor/node_modules

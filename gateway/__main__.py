@@ -63,6 +63,7 @@ app.add_typer(segments.app, name="segments")
 documents_app = typer.Typer(help="The manifest of trusted documents.", no_args_is_help=True)
 documents_app.command()(documents.add)
 documents_app.command()(documents.check)
+documents_app.command()(documents.pages)
 app.add_typer(documents_app, name="documents")
 
 

@@ -6,6 +6,8 @@ GET, POST /events/ga4/ the same from GA4 tags       gateway/collector.py
 GET, POST /ofrep/v1/   flags and notices of change  gateway/ofrep.py
 GET       /preview     a preview begins or ends     gateway/previews.py
 POST      /cache/purge  throw out what is kept       gateway/purging.py
+GET       /            the shop's pages             gateway/storefront.py
+GET, POST /demo/       becoming a customer in it    gateway/demo.py
 GET       /graphiql/   a browser's GraphQL client   gateway/graphiql.py
 GET, POST /console/    what runs now, for operators  gateway/console/door.py
 GET       /live /ready /metrics                     gateway/health.py
@@ -14,17 +16,18 @@ GET       /live /ready /metrics                     gateway/health.py
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import RedirectResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.assembly import Assembly
 from gateway.collector import HITS, MEASUREMENTS
 from gateway.console.door import console_routes
+from gateway.demo import demo_routes
 from gateway.graphiql import graphiql_routes
 from gateway.health import health_routes
 from gateway.ofrep import ofrep_routes
 from gateway.settings import Settings
+from gateway.storefront import storefront_routes
 from gateway.telemetry import Telemetry, TraceMiddleware, build_telemetry
 from gateway.visitor import SetVisitorCookie
 from personalization.clock import Clock, SystemClock
@@ -65,7 +68,6 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
     graphql = Route("/graphql", assembly.graphql)
     return Starlette(
         routes=[
-            Route("/", RedirectResponse("/graphiql/")),
             graphql,
             Route("/events", assembly.events, methods=["POST"]),
             Route("/preview", assembly.preview),
@@ -75,6 +77,8 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
             *ofrep_routes(lambda: assembly.opened.ofrep),
             *graphiql_routes(),
             *console_routes(lambda: assembly.opened.console),
+            *storefront_routes(lambda: assembly.opened.storefront),
+            *demo_routes(lambda: assembly.opened.demo),
             *health_routes(assembly.readiness, telemetry.registry),
         ],
         middleware=[
@@ -91,6 +95,7 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
             Middleware(SetVisitorCookie),
             Middleware(Straight, route=graphql),
         ],
+        exception_handlers={404: assembly.missing},
         lifespan=assembly.lifespan,
     )
 

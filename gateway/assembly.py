@@ -19,6 +19,7 @@ from flags.live import DEMO_DIRECTORY, Flags
 from flags.metrics import FlagMetrics
 from flags.personalized import FlagAnswers, PersonalizedFlags
 from flags.preview import PreviewTokens
+from flags.registry import SHIPPED_DIRECTORY
 from flags.sticky_sqlite import SqliteStickyDecisions
 from flags.vocabulary import Vocabulary
 from gateway.audience import Audiences
@@ -27,6 +28,7 @@ from gateway.changes import Changes
 from gateway.collector import Ga4Collector
 from gateway.console.door import Console
 from gateway.console.opening import open_console
+from gateway.demo import DemoDoor, is_demo
 from gateway.documents import Documents
 from gateway.endpoint import GraphQLEndpoint
 from gateway.event_rate import EventRate
@@ -42,6 +44,7 @@ from gateway.purges import Purges
 from gateway.purging import Purging
 from gateway.settings import Settings
 from gateway.shop import open_source
+from gateway.storefront import Storefront
 from gateway.tags import EventIntake
 from gateway.telemetry import Telemetry
 from gateway.viewer import Viewers
@@ -80,6 +83,8 @@ class Doors:
     visits: Visits
     ofrep: Ofrep
     console: Console
+    storefront: Storefront
+    demo: DemoDoor
 
 
 class Assembly:
@@ -119,6 +124,10 @@ class Assembly:
     async def events(self, request: Request) -> Response:
         """Take in the events of a page."""
         return await self.opened.events.receive(request)
+
+    async def missing(self, request: Request, _error: Exception) -> Response:
+        """404, as a page to who wants one."""
+        return await self.opened.storefront.missing(request)
 
     async def purge(self, request: Request) -> Response:
         """Throw out what is kept."""
@@ -201,7 +210,21 @@ class Assembly:
         purging = Purging(purges, viewers.viewer)
         console = await open_console(settings, keys.cookie, clock, registry, flags, viewers.viewer)
         stack.push_async_callback(console.aclose)
-        return Doors(endpoint, events, Ga4Collector(events, registry), previews, purging, visits, ofrep, console)
+        storefront = Storefront(
+            settings.components_dir or SHIPPED_DIRECTORY, viewers.viewer, demo=is_demo(settings, keys)
+        )
+        return Doors(
+            graphql=endpoint,
+            events=events,
+            collector=Ga4Collector(events, registry),
+            previews=previews,
+            purging=purging,
+            visits=visits,
+            ofrep=ofrep,
+            console=console,
+            storefront=storefront,
+            demo=DemoDoor(settings, keys, clock),
+        )
 
     async def _follow_changes(
         self, stack: AsyncExitStack, cache: FragmentCache, flags: Flags, personalization: Personalization

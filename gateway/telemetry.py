@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,8 @@ EXPORT_EVERY_MS = 1000
 QUEUED_SPANS = 16_384
 LONGEST_HEADER = 512
 CLIENT_GONE = 499
+BEACONS = "/events"
+_IN_QUERY = re.compile(rb"(?:^|&)traceparent=([0-9a-f-]{55})(?=&|$)")
 UNSET = Status(StatusCode.UNSET)
 SAMPLED = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
 UNSAMPLED = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
@@ -330,7 +333,7 @@ class TraceMiddleware:
             return INVALID_SPAN
         return self._tracer.start_span(
             method,
-            self._above(scope["headers"]),
+            self._above(scope),
             SpanKind.SERVER,
             {
                 "http.request.method": method,
@@ -339,9 +342,15 @@ class TraceMiddleware:
             },
         )
 
-    def _above(self, headers: Sequence[tuple[bytes, bytes]]) -> Context:
-        """The caller's trace context; empty where it sent none, a malformed one, or several."""
+    def _above(self, scope: Scope) -> Context:
+        """The caller's trace context; empty where it sent none, a malformed one, or several.
+
+        Beacons cannot carry headers, so what is sent to the events' addresses may have it in the query.
+        """
+        headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
         parents = [value for name, value in headers if name == b"traceparent"]
+        if not parents and scope["path"].startswith(BEACONS):
+            parents = _IN_QUERY.findall(scope.get("query_string", b""))
         if len(parents) != 1:
             return Context()
         carrier = {"traceparent": parents[0].decode("latin-1")}

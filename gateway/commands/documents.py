@@ -37,6 +37,39 @@ def add(
         typer.echo(f"{document.id}  {document.name}")
 
 
+def pages(
+    manifest: Annotated[Path, typer.Option(help="The manifest, made when it is missing.")] = Path("documents.json"),
+    app_version: Annotated[str, typer.Option(help="Version of the shop's pages, as they tell it.")] = "2.2.0",
+    flags_dir: Annotated[Path | None, typer.Option(help="Folder of flag definitions.")] = None,
+    components_dir: Annotated[Path | None, typer.Option(help="Folder of component versions.")] = None,
+    schema: SchemaFile = Path("schema.graphql"),
+) -> None:
+    """Add what the shop's pages ask, for all versions of components that the flags can give together now."""
+    from flags.definitions import read_definitions
+    from flags.live import DEMO_DIRECTORY
+    from flags.registry import SHIPPED_DIRECTORY, read_registry
+    from flags.vocabulary import Vocabulary
+    from gateway.errors import StartRefused
+    from gateway.manifest import read_manifest, write_manifest
+    from gateway.page_documents import page_documents, read_templates
+    from gateway.settings import Settings
+
+    settings = Settings()
+    definitions = read_definitions(flags_dir or settings.flags_dir or DEMO_DIRECTORY, Vocabulary())
+    registry = read_registry(components_dir or settings.components_dir or SHIPPED_DIRECTORY)
+    made = page_documents(read_templates(), registry, definitions, app_version)
+    try:
+        kept = read_manifest(manifest) if manifest.exists() else ()
+    except StartRefused as error:
+        raise _failed([str(error)]) from error
+    problems = _problems(_documents(schema), made)
+    if problems:
+        raise _failed(problems)
+    names = {document.name for document in made}
+    write_manifest(manifest, [*made, *(document for document in kept if document.name not in names)])
+    typer.echo(f"{len(made)} documents of {len(names)} operations")
+
+
 def check(
     files: Annotated[list[Path], typer.Argument(help="GraphQL files, and manifests (`.json`).")],
     schema: SchemaFile = Path("schema.graphql"),

@@ -174,3 +174,30 @@ async def test_shutting_down_twice_is_fine(telemetry: Telemetry) -> None:
     await telemetry.shutdown()
     await telemetry.shutdown()
     await build_telemetry(Settings()).shutdown()
+
+
+@pytest.mark.parametrize("path", ["/events", "/events/ga4/g/collect"])
+async def test_a_beacon_has_its_trace_in_the_query(
+    client: httpx.AsyncClient, spans: InMemorySpanExporter, path: str
+) -> None:
+    await client.post(f"{path}?v=2&traceparent=00-{TRACE}-{PAGE}-01")
+    parent = request_span(spans).parent
+    assert parent is not None
+    assert (f"{parent.trace_id:032x}", f"{parent.span_id:016x}") == (TRACE, PAGE)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (f"/products/1/home?traceparent=00-{TRACE}-{PAGE}-01", {}),
+        (f"/events?traceparent=00-{TRACE}-{PAGE}-01&traceparent=00-{TRACE}-{PAGE}-01", {}),
+        (f"/events?traceparent=00-{'0' * 32}-{PAGE}-01", {}),
+        (f"/events?xtraceparent=00-{TRACE}-{PAGE}-01", {}),
+        (f"/events?traceparent=00-{TRACE}-{PAGE}-01", {"traceparent": f"00-{'1' * 32}-{PAGE}-01"}),
+    ],
+)
+async def test_the_query_speaks_for_beacons_only_and_a_header_goes_before_it(
+    client: httpx.AsyncClient, spans: InMemorySpanExporter, path: str, headers: dict[str, str]
+) -> None:
+    await client.get(path, headers=headers)
+    assert f"{request_span(spans).context.trace_id:032x}" != TRACE

@@ -1,0 +1,33 @@
+// The basket beside the page.
+import { art } from "../../shop/art.js";
+import { h } from "../../shop/dom.js";
+import { counted, naming, price } from "../../shop/format.js";
+
+export function render(data, page) {
+  const inside = h("div", {});
+  const close = h("button", { type: "button", class: "drawer-close", "aria-label": "Close the basket", onClick: () => dialog.close() }, "×");
+  const dialog = h("dialog", { class: "drawer", "aria-labelledby": "drawer-title", onClick: (event) => event.target === dialog && dialog.close() }, h("div", { class: "drawer-head" }, h("h2", { id: "drawer-title" }, "Basket"), close), inside);
+  const fill = (it) => inside.replaceChildren(...contents(it, () => dialog.close()));
+  fill(data);
+  dialog.present = async () => {
+    dialog.showModal();
+    const fresh = await page.freshBasket().catch(() => null);
+    if (fresh) fill(fresh);
+  };
+  return dialog;
+}
+
+function contents(it, close) {
+  if (!it.lines?.length) return [h("p", { class: "quiet" }, "Nothing in it yet.")];
+  return [
+    h("ul", { class: "drawer-lines" }, ...it.lines.map((line) => row(line, it.currency))),
+    h("p", { class: "drawer-sum" }, h("span", {}, counted(it.units, "unit")), h("strong", {}, price(it.amount, it.currency))),
+    h("p", {}, h("a", { class: "button is-wide", href: "/basket", onClick: close }, "To the basket")),
+  ];
+}
+
+function row({ quantity, product, productId }) {
+  const it = product ?? { id: productId, name: productId };
+  const { title, size, maker } = naming(it);
+  return h("li", {}, art(it), h("span", {}, h("strong", {}, title), h("span", { class: "quiet" }, [maker, size].filter(Boolean).join(" · "))), h("span", {}, `${quantity}×`));
+}

@@ -47,10 +47,7 @@ class FlagShares:
             "version": definitions.version[:12],
             "served": len(flags),
             "flags": flags[:MOST_FLAGS],
-            "refused": [
-                {"file": each.file, "flag": each.flag, "reason": each.reason}
-                for each in definitions.refused[:MOST_FLAGS]
-            ],
+            "refused": [asdict(each) for each in definitions.refused[:MOST_FLAGS]],
         }
 
 

@@ -46,12 +46,13 @@ class ModelCards {
   constructor(name, changed) {
     this.name = name;
     this.live = new Steps({ title: `${name}: the live version`, note: `It decides ${ABOUT[name] ?? "in its name"}. Rings are changes made by hand.` });
-    this.worth = new Bars({ title: `${name}: what versions learned from`, note: name === "segment" ? "Rows of the closing that made each." : "Mean reward of the rows that each version added.", format: name === "segment" ? number : (value) => value.toFixed(2), label: (state) => state, most: 8 });
+    this.worth = new Bars({ title: `${name}: what versions learned from`, note: name === "segment" ? "Rows of the closing that made each." : "Mean reward of the rows that each version added.", format: name === "segment" ? number : (value) => value.toFixed(2), totals: false, label: (state) => state, most: 8 });
     this.evidence = new Intervals({ title: `${name}: evidence`, note: "What a policy would earn on held out rows: doubly robust, with its interval." });
     this.dialog = new RollBack(name, changed);
     this.button = h("button", { type: "button", class: "danger", onclick: () => this.dialog.open(this.model) }, `Roll ${name} back…`);
     this.lineage = h("ol", { class: "lineage", "aria-label": `Lineage of the live version of ${name}` });
-    this.live.element.append(this.lineage, h("div", { class: "actions" }, this.button), this.dialog.element);
+    this.live.details.before(this.lineage, h("div", { class: "actions" }, this.button));
+    this.live.element.append(this.dialog.element);
     this.elements = [this.live.element, this.worth.element, this.evidence.element];
   }
 
@@ -83,7 +84,7 @@ class ModelCards {
   #lineage(model) {
     const byLabel = new Map(model.versions.map((each) => [each.label, each]));
     const chain = [];
-    for (let at = byLabel.get(`${model.name}@${model.live}`); at && chain.length < 6; at = byLabel.get(at.parents[0])) chain.push(at);
+    for (let at = byLabel.get(`${model.name}@${model.live}`); at && chain.length < 4; at = byLabel.get(at.parents[0])) chain.push(at);
     replace(this.lineage, chain.map((each) => h("li", { title: `stored ${dated(each.created)}` }, each.label)));
   }
 

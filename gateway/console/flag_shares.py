@@ -1,6 +1,7 @@
 """Flags as they are served: what each gave lately, and who decided that."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from flags.definition import FlagDefinition

@@ -10,7 +10,7 @@ const SMOOTHED = 5;
 
 export class Decisions {
   constructor(window) {
-    const waits = `A decision is counted once it is joined, ${number(window)} s after it was made.`;
+    const waits = `A decision is counted once it is joined, ${number(window)} s after it was made, or what its flag says.`;
     this.personas = new TimeChart({ title: "Decisions by persona", note: waits, stacked: true });
     this.rewards = new TimeChart({ title: "Mean reward by persona", note: `Of what was displayed; 3 for a basket, 1 for a detail. Each point is the mean of ${SMOOTHED} steps.`, format: (value) => (value ?? 0).toFixed(2) });
     this.actions = new TimeChart({ title: "What was chosen", note: "Shares of the actions. A bandit that learns moves them.", stacked: true, shares: true, format: number, label: (name) => name });

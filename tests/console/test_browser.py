@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
+from bench.browser import chromium
 from personalization.clock import SystemClock
 from personalization.hub.topics import JOINED, NewEvent
 from personalization.registry import REGISTRY_FOLDER, ModelRegistry
-from tests.console.browsing import chromium, ticketed, violations
+from tests.console.browsing import ticketed, violations
 from tests.console.rows import hub_of
 from tests.console.visiting import Visits
 from tests.gateway.server import gateway_process

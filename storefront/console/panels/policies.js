@@ -6,6 +6,7 @@ import { ago, dated, number, plural } from "../format.js";
 import { section } from "./section.js";
 
 const BY_ITSELF = "gateway learn";
+const ORDER = ["shelf", "component", "segment"];
 const ABOUT = { shelf: "what shelves show", component: "versions of components and variants of flags", segment: "which segment a customer is in" };
 
 export class PoliciesPanel {
@@ -23,6 +24,7 @@ export class PoliciesPanel {
 
   async refresh() {
     const { models } = await ask("models");
+    models.sort((a, b) => ORDER.indexOf(a.name) - ORDER.indexOf(b.name));
     this.none.hidden = models.length > 0;
     for (const model of models) {
       if (!this.#models.has(model.name)) {

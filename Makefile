@@ -60,6 +60,7 @@ bench: $(VENV)/.dev ## Measure; prints ratios
 	$(BIN)/python -m bench.learner
 	$(BIN)/python -m bench.loop
 	$(BIN)/python -m bench.learning
+	$(BIN)/python -m bench.console
 
 schema: $(VENV)/.run ## Print schema.graphql from the code
 	$(BIN)/gateway schema --write

@@ -231,3 +231,53 @@ def test_a_gateway_that_is_away_is_told_and_found_again(page: Page, context: Bro
     context.set_offline(False)
     expect(page.locator("#banner")).to_be_hidden(timeout=SOON_MS)
     assert errors == []
+
+
+def test_samples_become_rates_and_quantiles(page: Page) -> None:
+    found = page.evaluate(
+        """async () => {
+          const { Samples, growth, quantile, sum } = await import("/console/files/samples.js");
+          const { smoothed } = await import("/console/files/panels/decisions.js");
+          const at = (second, count, buckets) => ({
+            at: second * 1000, requests: { "/graphql|200": count, "/events|202": 1 },
+            seconds: Object.fromEntries(buckets.map(([bound, much]) => [`/graphql|${bound}`, much])),
+          });
+          const buckets = (a, b, c) => [["0.01", a], ["0.1", b], ["+Inf", c]];
+          const samples = new Samples();
+          // Of 1020 to 1029 there is none; at 1040 the counter has begun anew.
+          samples.add([at(1000, 10, []), at(1010, 30, []), at(1030, 70, []), at(1040, 5, [])]);
+          const rate = samples.series(50, (a, b, s) => sum(growth(a, b, "requests")) / s);
+          return {
+            begin: rate.begin, values: rate.values,
+            p50: quantile(at(0, 0, buckets(1, 1, 1)), at(1, 0, buckets(11, 21, 21)), "/graphql", 0.5),
+            p75: quantile(at(0, 0, buckets(1, 1, 1)), at(1, 0, buckets(11, 21, 21)), null, 0.75),
+            beyond: quantile(at(0, 0, []), at(1, 0, buckets(0, 0, 4)), "/graphql", 0.9),
+            none: quantile(at(0, 0, buckets(1, 1, 1)), at(1, 0, buckets(1, 1, 1)), "/graphql", 0.5),
+            before: samples.before(15).at,
+            smooth: smoothed({ displayed: [1, 0, 1, 2], rewards: [3, 0, 1, 2] }),
+          };
+        }"""
+    )
+    assert (found["begin"], found["values"]) == (1000, [None, 2.0, 2.0, 2.0, 0.5])
+    # Half of the 20 took at most 0.01 s; of the others, spread evenly up to 0.1 s, half of that.
+    assert found["p50"] == pytest.approx(0.01)
+    assert found["p75"] == pytest.approx(0.055)
+    assert (found["beyond"], found["none"]) == (0.1, None)
+    assert found["before"] == 1010 * 1000
+    assert found["smooth"] == [3, None, 2, 1.5]
+
+
+def test_what_comes_from_data_is_never_markup(browser: Browser, served: Served) -> None:
+    registry = served.registry
+    other = next(each for each in registry.versions("shelf") if each != registry.pointer("shelf").live)
+    registry.rollback("shelf", {"because": "<img src=x onerror=document.title='hacked'>", "by": "<b>bo</b>"}, to=other)
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        page.goto(ticketed(served.url, served.data_dir, "alice"))
+        sentence = card(page, "shelf: the live version").locator(".sentence")
+        expect(sentence).to_contain_text("by <b>bo</b>: <img src=x", timeout=SOON_MS)
+        assert page.locator("main img").count() == 0
+        assert "Console" in page.title()
+    finally:
+        context.close()

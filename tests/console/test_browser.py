@@ -40,7 +40,7 @@ class Served:
 def served(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     data_dir = tmp_path_factory.mktemp("console")
     (data_dir / catalogue.name).hardlink_to(catalogue)
-    settings = {"learning": "true", "join_window_s": "1", "join_lateness_s": "0.2", "holdback": "0"}
+    settings = {"learning": "true", "join_window_s": "1", "join_lateness_s": "0.2", "holdback": "0", "workers": "2"}
     with gateway_process(data_dir, **settings) as url:
         served = Served(url, data_dir, Visits(url, data_dir))
         for versions in (1, 2):

@@ -61,6 +61,7 @@ bench: $(VENV)/.dev ## Measure; prints ratios
 	$(BIN)/python -m bench.loop
 	$(BIN)/python -m bench.learning
 	$(BIN)/python -m bench.page
+	$(BIN)/python -m bench.console
 
 vendor: ## Make storefront/vendor anew from npm packages
 	@cd storefront/vendor && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run --silent vendor

@@ -13,7 +13,6 @@ import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final
 
 import orjson
@@ -225,7 +224,7 @@ class Console:
         except PersonaError as error:
             return problem(error)
         headers = {**HEADERS, "Cache-Control": "no-store"}
-        return Response(content, HTTPStatus.OK, headers, "application/json")
+        return Response(content, 200, headers, "application/json")
 
     async def _operator(self, request: Request) -> Operator:
         """Who asks; a token comes before a cookie.
@@ -281,7 +280,7 @@ def console_routes(console: Callable[[], Console]) -> list[Route]:
             except TimeoutError:
                 return problem(RequestTimeout(f"the console did not answer within {LONGEST_S:g} seconds"))
             except ClientDisconnect:
-                return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody will read it
+                return Response(status_code=400)  # nobody will read it
 
         return endpoint
 

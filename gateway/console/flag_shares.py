@@ -1,6 +1,7 @@
 """Flags as they are served: what each gave lately, and who decided that."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from flags.definition import FlagDefinition
@@ -47,10 +48,7 @@ class FlagShares:
             "version": definitions.version[:12],
             "served": len(flags),
             "flags": flags[:MOST_FLAGS],
-            "refused": [
-                {"file": each.file, "flag": each.flag, "reason": each.reason}
-                for each in definitions.refused[:MOST_FLAGS]
-            ],
+            "refused": [asdict(each) for each in definitions.refused[:MOST_FLAGS]],
         }
 
 

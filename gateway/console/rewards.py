@@ -10,14 +10,13 @@ from personalization.clock import Clock
 from personalization.hub.survey import Cell, HubSurvey, Question
 from personalization.hub.topics import JOINED
 from personalization.lake.layout import Lake
-from personalization.lake.rewards import rewards_by_time
 
 BIN_S: Final = 15
 """Seconds in a bin of what is counted in the hub."""
 
 KEPT: Final = timedelta(hours=1)
-MOST_EVENTS: Final = 50_000
-"""Most events of the hub that are read at once; of more, the newest."""
+MOST_EVENTS: Final = 12_500
+"""Most events of a partition of the hub that are read at once; of more, the newest."""
 
 GROUPS: Final = ("model", "even", "holdback", "default")
 """Who decided: a model, even chances, the default for those held back, the default for another reason."""
@@ -98,8 +97,7 @@ class RecentCounts:
             HubUnavailable: the hub cannot be read.
         """
         oldest = int((self._clock.now() - KEPT).timestamp()) // BIN_S * BIN_S - BIN_S
-        most = MOST_EVENTS // 4
-        for counted in self._survey.count(self._question, self._next, most):
+        for counted in self._survey.count(self._question, self._next, MOST_EVENTS):
             self._next[counted.partition] = counted.next
             if counted.cut and counted.rows:
                 self._whole_since = max(self._whole_since, min(_begin(row) for row in counted.rows) + BIN_S)
@@ -161,6 +159,8 @@ class Rewards:
 
     def _rows(self, span: Span, begin: int) -> tuple[list[tuple[Key, Sums]], int]:
         if span.lake:
+            from personalization.lake.rewards import rewards_by_time  # only who looks at days loads DuckDB
+
             since = self._clock.now() - timedelta(seconds=span.seconds)
             rows, whole = rewards_by_time(self._lake, since, span.bin_s, most_files=2_000, seconds=10.0)
             return [(row[:5], Sums(*row[5:])) for row in rows], int(whole.timestamp())

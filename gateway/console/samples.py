@@ -96,6 +96,6 @@ class History:
         while True:
             try:
                 self._samples.append(await asyncio.to_thread(self._take))
-            except (PersonaError, OSError, ValueError) as error:  # a worker's file that is half written, for instance
+            except (PersonaError, OSError, ValueError, RuntimeError) as error:  # a file half written
                 _log.warning("sample_not_taken", reason=type(error).__name__)
             await asyncio.sleep(self._every)

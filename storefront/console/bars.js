@@ -2,7 +2,7 @@
 import { Figure, ticksOf } from "./charts.js";
 import { coloursOf } from "./colours.js";
 import { h, replace, s } from "./dom.js";
-import { clock, dated, number, words } from "./format.js";
+import { clock, dated, exactly, number, words } from "./format.js";
 
 /** A figure that draws anew when its width changes: `paint` gives children for a width and says how high that is. */
 class Drawn extends Figure {
@@ -43,9 +43,9 @@ class Drawn extends Figure {
 export class Bars extends Drawn {
   #rows = [];
 
-  constructor({ shares = false, format = number, label = words, rowLabel = (name) => name, most = 30, ...options }) {
+  constructor({ shares = false, totals = true, format = number, label = words, rowLabel = (name) => name, most = 30, ...options }) {
     super(options);
-    Object.assign(this, { shares, format, label, rowLabel, most });
+    Object.assign(this, { shares, totals, format, label, rowLabel, most });
   }
 
   draw({ rows, sentence }) {
@@ -53,7 +53,9 @@ export class Bars extends Drawn {
     const parts = [...new Set(rows.flatMap((row) => Object.keys(row.parts)))].filter((part) => rows.some((row) => row.parts[part] > 0));
     this.parts = parts;
     this.colours = coloursOf(parts);
-    if (parts.length > 1 || this.shares) this.drawKey(parts, this.colours, this.label);
+    const keyed = Object.fromEntries(parts.map((part) => [part, this.format(rows.reduce((total, row) => total + (row.parts[part] ?? 0), 0))]));
+    if (parts.length > 1 || this.shares) this.drawKey(parts, this.colours, this.label, this.totals ? keyed : {});
+    else replace(this.key);
     this.head = ["", ...parts.map(this.label)];
     this.rows = () => rows.map((row) => [this.rowLabel(row.name), ...parts.map((part) => this.format(row.parts[part] ?? 0))]);
     this.sentence.textContent = sentence ?? "";
@@ -134,10 +136,11 @@ export class Steps extends Drawn {
     const y = (value) => height - bottom - ((value - least) / Math.max(most - least, 1)) * (height - bottom - 14);
     const path = this.steps.map((each, place) => `${place ? "H" : "M"}${x(each.at).toFixed(1)}${place ? `V${y(each.value).toFixed(1)}` : ` ${y(each.value).toFixed(1)}`}`).join("");
     const ticks = [...new Set(ticksOf(most - least, 3).map((each) => Math.round(least + each)))].filter((each) => each <= most);
-    const times = Array.from({ length: Math.max(2, Math.floor(width / 120)) }, (_, place, all = Math.max(2, Math.floor(width / 120))) => begin + ((this.until - begin) * (place + 1)) / all);
+    const shown = Math.max(2, Math.floor(width / 120));
+    const times = Array.from({ length: shown }, (_, place) => begin + ((this.until - begin) * (place + 1)) / shown);
     const children = [
       ticks.map((each) => s("g", {}, s("line", { class: "grid", x1: left, x2: width - 10, y1: y(each), y2: y(each) }), s("text", { class: "tick", x: left - 7, y: y(each) + 4, "text-anchor": "end" }, `@${each}`))),
-      times.map((at, place) => s("text", { class: "tick", x: x(at), y: height - 5, "text-anchor": place === times.length - 1 ? "end" : "middle" }, clock(at / 1000))),
+      times.map((at, place) => s("text", { class: "tick", x: x(at), y: height - 5, "text-anchor": place === times.length - 1 ? "end" : "middle" }, (this.until - begin < 600_000 ? exactly : clock)(at / 1000))),
       s("path", { class: "line", colour: "var(--series-1)", d: `${path}H${x(this.until).toFixed(1)}` }),
       this.steps.filter((each) => each.marked).map((each) => s("circle", { class: "dot ring", colour: "var(--series-5)", cx: x(each.at), cy: y(each.value), r: 5 }, s("title", {}, each.title))),
       s("circle", { class: "dot", colour: "var(--series-1)", cx: x(this.until), cy: y(this.steps.at(-1).value), r: 4 }),
@@ -146,38 +149,38 @@ export class Steps extends Drawn {
   }
 }
 
-/** How far each row is from what is usual, by feature: bars to the left and right of a middle line. */
+/** How far each row is from what is usual, by feature: the stronger a cell's colour, the further it is. */
 export class Profile extends Drawn {
-  draw({ features, rows, sentence = "" }) {
-    Object.assign(this, { features, profiles: rows });
+  draw({ features, rows, label = words, sentence = "" }) {
+    Object.assign(this, { features, profiles: rows, label });
+    this.drawKey(["more", "less"], { more: "var(--series-1)", less: "var(--series-2)" }, (name) => `${name} than the average customer`);
     this.head = ["feature", ...rows.map((row) => row.name)];
-    this.rows = () => features.map((feature, place) => [words(feature), ...rows.map((row) => row.centre[place].toFixed(2))]);
+    this.rows = () => features.map((feature, place) => [label(feature), ...rows.map((row) => row.centre[place].toFixed(2))]);
     this.sentence.textContent = sentence;
     this.show();
   }
 
   paint(width) {
-    const [label, line, head] = [Math.min(150, width * 0.36), 22, 34];
-    const columns = Math.max(1, this.profiles.length);
-    const each = (width - label) / columns;
-    const most = Math.max(1, ...this.profiles.flatMap((row) => row.centre.map(Math.abs)));
+    const [names, line, head] = [Math.min(190, width * 0.34), 24, 24];
+    const each = (width - names) / Math.max(1, this.profiles.length);
     const children = [
-      this.profiles.map((row, column) => s("text", { class: "row", x: label + (column + 0.5) * each, y: 14, "text-anchor": "middle" },
-        each < 70 ? String(column + 1) : row.name, s("title", {}, row.name))),
-      this.features.map((feature, place) => {
-        const y = head + place * line;
-        return s("g", {},
-          s("text", { class: "tick", x: 0, y: y + 9 }, words(feature)),
-          this.profiles.map((row, column) => {
-            const middle = label + (column + 0.5) * each;
-            const wide = (row.centre[place] / most) * (each / 2 - 6);
-            return s("rect", { class: "piece", colour: wide < 0 ? "var(--series-2)" : "var(--series-1)", x: Math.min(middle, middle + wide).toFixed(1), y, width: Math.max(Math.abs(wide), 0.5).toFixed(1), height: 11, rx: 2 },
-              s("title", {}, `${row.name}, ${words(feature)}: ${row.centre[place].toFixed(2)}`));
-          }));
-      }),
-      this.profiles.map((_, column) => s("line", { class: "grid base", x1: label + (column + 0.5) * each, x2: label + (column + 0.5) * each, y1: head - 6, y2: head + this.features.length * line })),
+      this.profiles.map((row, column) => s("text", { class: "row", x: names + (column + 0.5) * each, y: 14, "text-anchor": "middle" },
+        row.name.length * 6.6 < each ? row.name : String(column + 1), s("title", {}, row.name))),
+      this.features.map((feature, place) => s("g", {},
+        s("text", { class: "tick", x: 0, y: head + place * line + 15 }, this.label(feature)),
+        this.profiles.map((row, column) => this.#cell(row, place, names + column * each, head + place * line, each, line)))),
     ];
     return { height: head + this.features.length * line, children };
+  }
+
+  #cell(row, place, x, y, width, height) {
+    const value = row.centre[place];
+    const colour = value < 0 ? "var(--series-2)" : "var(--series-1)";
+    return [
+      s("rect", { class: "cell", colour, "fill-opacity": (Math.min(Math.abs(value) / 2, 1) * 0.5 + 0.02).toFixed(3), x: (x + 1).toFixed(1), y: y + 1, width: Math.max(width - 2, 1).toFixed(1), height: height - 2, rx: 3 },
+        s("title", {}, `${row.name}, ${this.label(this.features[place])}: ${value.toFixed(2)}`)),
+      width > 38 && s("text", { class: "in-cell", x: (x + width / 2).toFixed(1), y: y + 16, "text-anchor": "middle" }, value.toFixed(1)),
+    ];
   }
 }
 

@@ -60,11 +60,9 @@ export class Figure {
     this.details.hidden = false;
   }
 
-  drawKey(names, colours, label = words) {
-    const same = names.join("\n");
-    if (this.drawn === same && this.key.childElementCount) return;
-    this.drawn = same;
-    replace(this.key, names.map((name) => h("li", {}, h("span", { class: "swatch", colour: colours[name] }), label(name))));
+  /** The key: each name with its colour and, where `values` has one, its number. */
+  drawKey(names, colours, label = words, values = {}) {
+    replace(this.key, names.map((name) => h("li", {}, h("span", { class: "swatch", colour: colours[name] }), label(name), values[name] !== undefined && h("b", {}, values[name]))));
   }
 }
 
@@ -106,7 +104,7 @@ export class TimeChart extends Figure {
     if (this.stage.parentNode !== this.plot) replace(this.plot, this.stage);
     const names = Object.keys(data.values).filter((name) => data.values[name].some((each) => each !== null));
     this.#data = { ...data, names, colours: coloursOf(names) };
-    this.drawKey(names, this.#data.colours, this.label);
+    this.drawKey(names, this.#data.colours, this.label, data.keyed ?? this.#lastValues());
     this.head = ["time", ...names.map(this.label)];
     this.rows = () => {
       const { begin, step, values } = this.#data;
@@ -116,7 +114,7 @@ export class TimeChart extends Figure {
         .map((place) => [this.#when(begin + place * step), ...names.map((name) => this.#shown(name, place))]);
     };
     this.fillTable();
-    this.sentence.textContent = data.sentence ?? this.#lastValues();
+    this.sentence.textContent = data.sentence ?? "";
     this.#redraw();
   }
 
@@ -127,8 +125,7 @@ export class TimeChart extends Figure {
 
   #lastValues() {
     const { names, values } = this.#data;
-    const parts = names.map((name) => [name, values[name].findLast((each) => each !== null)]);
-    return parts.map(([name, value]) => `${this.label(name)} ${this.format(value)}`).join(" · ");
+    return Object.fromEntries(names.map((name) => [name, this.format(values[name].findLast((each) => each !== null))]));
   }
 
   #when(seconds) {

@@ -7,6 +7,7 @@ const FIXED = {
   hit: 3, stale: 6, shared: 1, miss: 2, bypass: 7,
   p50: 3, p95: 2, p99: 5,
   join: 1, learn: 4, lake: 3,
+  live: 3, retired: 7, candidate: 6, deployed: 3, refused: 5, customers: 1,
 };
 const OTHERS = [1, 2, 3, 4, 6, 8, 5, 7];
 

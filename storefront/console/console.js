@@ -130,7 +130,7 @@ class Console {
       const displayed = lines.reduce((all, line) => all + line.displayed[place], 0);
       return displayed ? lines.reduce((all, line) => all + line.rewards[place], 0) / displayed : null;
     }) ?? [];
-    const beside = plain !== null ? `default ${plain.toFixed(2)}` : even !== null ? `even chances ${even.toFixed(2)}` : "no decision was displayed";
+    const beside = plain !== null ? `the default earns ${plain.toFixed(2)}` : even !== null ? `even chances earn ${even.toFixed(2)}` : "no decision was displayed";
     return tile("Mean reward", (model ?? even)?.toFixed(2) ?? "–", model === null && even !== null ? "drawn evenly" : beside, sparkline(bins));
   }
 }

@@ -26,13 +26,17 @@ export class Samples {
     return all.findLast((each) => each.at <= until) ?? all[0] ?? null;
   }
 
-  /** One value for each slot of the last `seconds`, of two neighbouring samples; null where one is missing. */
+  /**
+   * One value for each slot of the last `seconds`, of the samples on both sides of it; null where there are none within
+   * three slots. A slot without a sample of its own has the value of the gap that it lies in.
+   */
   series(seconds, between) {
     const last = Math.floor((this.newest?.at ?? Date.now()) / 1000 / SLOT);
     const count = Math.min(Math.floor(seconds / SLOT), SLOTS);
     const begin = last - count + 1;
+    const near = (slot, step) => [0, 1, 2].map((away) => this.#slots.get(slot + away * step)).find(Boolean);
     const values = Array.from({ length: count }, (_, place) => {
-      const [before, after] = [this.#slots.get(begin + place - 1), this.#slots.get(begin + place)];
+      const [before, after] = [near(begin + place - 1, -1), near(begin + place, 1)];
       return before && after ? between(before, after, (after.at - before.at) / 1000) : null;
     });
     return { begin: begin * SLOT, step: SLOT, values };

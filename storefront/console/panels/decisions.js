@@ -10,7 +10,7 @@ const SMOOTHED = 5;
 
 export class Decisions {
   constructor(window) {
-    const waits = `A decision is counted once it is joined, ${number(window)} s after it was made.`;
+    const waits = `A decision is counted once it is joined, ${number(window)} s after it was made, or what its flag says.`;
     this.personas = new TimeChart({ title: "Decisions by persona", note: waits, stacked: true });
     this.rewards = new TimeChart({ title: "Mean reward by persona", note: `Of what was displayed; 3 for a basket, 1 for a detail. Each point is the mean of ${SMOOTHED} steps.`, format: (value) => (value ?? 0).toFixed(2) });
     this.actions = new TimeChart({ title: "What was chosen", note: "Shares of the actions. A bandit that learns moves them.", stacked: true, shares: true, format: number, label: (name) => name });
@@ -41,20 +41,19 @@ export class Decisions {
     const total = (member) => Object.fromEntries(Object.entries(found[member]).map(([name, line]) => [name, line.decisions.reduce((sum, each) => sum + each, 0)]));
     const counted = total("personas");
     const all = Object.values(counted).reduce((sum, each) => sum + each, 0);
-    this.personas.draw({ ...base, values: pick(found.personas, (line) => line.decisions), sentence: `${number(all)} decisions: ${Object.entries(counted).map(([name, count]) => `${words(name)} ${number(count)}`).join(" · ")}.${cut}` });
-    this.rewards.draw({ ...base, values: pick(found.personas, smoothed), sentence: means(found.personas, words) });
-    this.actions.draw({ ...base, values: pick(found.actions, (line) => line.decisions), sentence: Object.entries(total("actions")).sort((a, b) => b[1] - a[1]).slice(0, 6).map(([name, count]) => `${name} ${share(count / all)}`).join(" · ") });
-    this.groups.draw({ ...base, values: pick(found.groups, smoothed), sentence: means(found.groups, (name) => GROUPS[name] ?? name) });
+    const shares = (counts) => mapped(counts, (count) => share(count / all));
+    this.personas.draw({ ...base, values: mapped(found.personas, (line) => line.decisions), keyed: mapped(counted, number), sentence: `${number(all)} decisions.${cut}` });
+    this.rewards.draw({ ...base, values: mapped(found.personas, smoothed), keyed: mapped(found.personas, mean) });
+    this.actions.draw({ ...base, values: mapped(found.actions, (line) => line.decisions), keyed: shares(total("actions")) });
+    this.groups.draw({ ...base, values: mapped(found.groups, smoothed), keyed: mapped(found.groups, mean) });
   }
 }
 
-const pick = (lines, value) => Object.fromEntries(Object.entries(lines).map(([name, line]) => [name, value(line)]));
+const mapped = (lines, value) => Object.fromEntries(Object.entries(lines).map(([name, line]) => [name, value(line)]));
 
-function means(lines, label) {
-  return Object.entries(lines).map(([name, line]) => {
-    const [rewards, displayed] = [line.rewards, line.displayed].map((each) => each.reduce((sum, one) => sum + one, 0));
-    return displayed ? `${label(name)} ${(rewards / displayed).toFixed(2)} of ${number(displayed)}` : `${label(name)} –`;
-  }).join(" · ");
+function mean(line) {
+  const [rewards, displayed] = [line.rewards, line.displayed].map((each) => each.reduce((sum, one) => sum + one, 0));
+  return displayed ? `${(rewards / displayed).toFixed(2)} of ${number(displayed)}` : "–";
 }
 
 /** The mean reward of each bin and the four before it; null where nothing was displayed in the bin itself. */

@@ -14,7 +14,8 @@ export class FlagShares {
     this.given = new Bars({ title: "What was given, by flag", note: "Variants of the same exposures.", shares: true, rowLabel: short, label: (name) => name });
     this.asked = new Bars({ title: "Who decided, of everything asked", note: "Evaluations in the last five minutes, with and without an exposure." });
     this.refused = h("div", { class: "card refused", hidden: true });
-    this.part = section("flags", "Flags", "Which versions and variants viewers get, and why.", this.deciders, this.given, this.asked, this.refused);
+    this.part = section("flags", "Flags", "Which versions and variants viewers get, and why.", this.deciders, this.given, this.asked);
+    this.part.element.append(this.refused);
     this.element = this.part.element;
   }
 

@@ -12,7 +12,7 @@ const WHAT = { join: "join", learn: "online learner", lake: "lake" };
 export class Hub {
   constructor() {
     this.behind = new TimeChart({ title: "Events behind, by group", note: "The join holds what its window needs, so it is never at zero while there is traffic.", label: (name) => WHAT[name] ?? name });
-    this.now = new Bars({ title: "Behind right now", rowLabel: (name) => name });
+    this.now = new Bars({ title: "Behind right now", note: "Events by topic. The lake writes twice a minute." });
     this.quarantine = new Bars({ title: "Quarantine", note: "Joined decisions that nothing is learned from, by reason." });
     this.latest = h("ol", { class: "latest" });
     this.quarantine.element.append(this.latest);
@@ -43,9 +43,10 @@ export class Hub {
   #lags(lags) {
     const away = [...new Set(lags.filter((each) => each.members === 0).map((each) => each.group))];
     const total = lags.reduce((all, each) => all + each.behind, 0);
+    const groups = [...new Set(lags.map((each) => each.group))];
     this.now.draw({
-      rows: lags.map((each) => ({ name: `${WHAT[each.group] ?? each.group} · ${each.topic}`, parts: { [each.group]: each.behind }, hint: each.members ? number(each.behind) : `${number(each.behind)}, nobody reads` })),
-      sentence: away.length ? `Nobody works for: ${away.join(", ")}` : `${plural(total, "event")} not done yet`,
+      rows: groups.map((group) => ({ name: WHAT[group] ?? group, parts: Object.fromEntries(lags.filter((each) => each.group === group).map((each) => [each.topic, each.behind])), hint: away.includes(group) ? "nobody reads" : undefined })),
+      sentence: away.length ? `Nobody works for: ${away.map((each) => WHAT[each] ?? each).join(", ")}` : `${plural(total, "event")} not done yet`,
     });
   }
 

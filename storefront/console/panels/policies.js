@@ -6,6 +6,7 @@ import { ago, dated, number, plural } from "../format.js";
 import { section } from "./section.js";
 
 const BY_ITSELF = "gateway learn";
+const ORDER = ["shelf", "component", "segment"];
 const ABOUT = { shelf: "what shelves show", component: "versions of components and variants of flags", segment: "which segment a customer is in" };
 
 export class PoliciesPanel {
@@ -23,6 +24,7 @@ export class PoliciesPanel {
 
   async refresh() {
     const { models } = await ask("models");
+    models.sort((a, b) => ORDER.indexOf(a.name) - ORDER.indexOf(b.name));
     this.none.hidden = models.length > 0;
     for (const model of models) {
       if (!this.#models.has(model.name)) {
@@ -46,12 +48,13 @@ class ModelCards {
   constructor(name, changed) {
     this.name = name;
     this.live = new Steps({ title: `${name}: the live version`, note: `It decides ${ABOUT[name] ?? "in its name"}. Rings are changes made by hand.` });
-    this.worth = new Bars({ title: `${name}: what versions learned from`, note: name === "segment" ? "Rows of the closing that made each." : "Mean reward of the rows that each version added.", format: name === "segment" ? number : (value) => value.toFixed(2), label: (state) => state, most: 8 });
+    this.worth = new Bars({ title: `${name}: what versions learned from`, note: name === "segment" ? "Rows of the closing that made each." : "Mean reward of the rows that each version added.", format: name === "segment" ? number : (value) => value.toFixed(2), totals: false, label: (state) => state, most: 8 });
     this.evidence = new Intervals({ title: `${name}: evidence`, note: "What a policy would earn on held out rows: doubly robust, with its interval." });
     this.dialog = new RollBack(name, changed);
     this.button = h("button", { type: "button", class: "danger", onclick: () => this.dialog.open(this.model) }, `Roll ${name} back…`);
     this.lineage = h("ol", { class: "lineage", "aria-label": `Lineage of the live version of ${name}` });
-    this.live.element.append(this.lineage, h("div", { class: "actions" }, this.button), this.dialog.element);
+    this.live.details.before(this.lineage, h("div", { class: "actions" }, this.button));
+    this.live.element.append(this.dialog.element);
     this.elements = [this.live.element, this.worth.element, this.evidence.element];
   }
 
@@ -83,7 +86,7 @@ class ModelCards {
   #lineage(model) {
     const byLabel = new Map(model.versions.map((each) => [each.label, each]));
     const chain = [];
-    for (let at = byLabel.get(`${model.name}@${model.live}`); at && chain.length < 6; at = byLabel.get(at.parents[0])) chain.push(at);
+    for (let at = byLabel.get(`${model.name}@${model.live}`); at && chain.length < 4; at = byLabel.get(at.parents[0])) chain.push(at);
     replace(this.lineage, chain.map((each) => h("li", { title: `stored ${dated(each.created)}` }, each.label)));
   }
 

@@ -2,9 +2,10 @@
 import { h, freshId } from "../dom.js";
 
 export function section(id, title, about, ...figures) {
+  const even = figures.length === 4 || figures.some((each) => each.element?.classList.contains("wide"));
   const heading = freshId("section");
   const trouble = h("p", { class: "trouble", role: "status", hidden: true });
-  const grid = h("div", { class: figures.length === 4 ? "grid-cards two" : "grid-cards" }, figures.map((each) => each.element ?? each));
+  const grid = h("div", { class: even ? "grid-cards two" : "grid-cards" }, figures.map((each) => each.element ?? each));
   const element = h("section", { id, class: "part", "aria-labelledby": heading }, h("header", {}, h("h2", { id: heading }, title), h("p", {}, about)), trouble, grid);
   return {
     element,

@@ -8,18 +8,18 @@ import { section } from "./section.js";
 export class SegmentsPanel {
   constructor() {
     this.sizes = new Bars({ title: "Customers by segment", note: "As the live classifier scored them, or as they were when they were defined.", label: (name) => name });
-    this.profile = new Profile({ title: "What sets segments apart", note: "How far the middle of each is from the average customer, in standard deviations: right is more, left is less.", wide: false });
-    this.closings = new Bars({ title: "Closings", note: "Macro-F1 of the classifier that each closing trained.", format: (value) => value.toFixed(3), label: (name) => name });
+    this.profile = new Profile({ title: "What sets segments apart", note: "How far the middle of each is from the average customer, in standard deviations.", wide: true });
+    this.closings = new Bars({ title: "Closings", note: "Macro-F1 of the classifier that each closing trained.", format: (value) => value.toFixed(3), totals: false, label: (name) => name });
     this.verdicts = h("ul", { class: "verdicts" });
     this.closings.element.append(this.verdicts);
-    this.part = section("segments", "Segments and closings", "Groups of customers, and the classifier that says who belongs to which.", this.sizes, this.profile, this.closings);
+    this.part = section("segments", "Segments and closings", "Groups of customers, and the classifier that says who belongs to which.", this.sizes, this.closings, this.profile);
     this.element = this.part.element;
   }
 
   async refresh() {
     const found = await ask("segments");
     this.#sizes(found);
-    if (found.defined) this.profile.draw({ features: found.defined.features, rows: found.defined.segments });
+    if (found.defined) this.profile.draw({ features: found.defined.features, rows: found.defined.segments, label: told });
     else this.profile.empty(...undefinedYet());
     this.#closings(found.closings);
     if (found.problems.length) throw new Error(found.problems.join("; "));
@@ -49,3 +49,6 @@ export class SegmentsPanel {
 }
 
 const undefinedYet = () => [h("p", {}, "No segments are defined."), h("p", {}, "A data scientist defines them:"), h("code", {}, "gateway segments define --k 4")];
+
+/** A feature in words; shares of categories are named by the last part of the category. */
+const told = (feature) => (feature.startsWith("share.") ? `share of ${feature.split(".").at(-1).replaceAll("-", " ")}` : words(feature));

@@ -4,6 +4,7 @@
 `POST /events/ga4/mp/collect` takes the Measurement Protocol. Both names are Google's.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from http import HTTPStatus
@@ -40,6 +41,7 @@ _EXPOSURES: Mapping[str, ExposureEventKind] = MappingProxyType(
         "view_item_list": ExposureEventKind.SEEN,
     }
 )
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HIT_TYPES = frozenset({"", "text/plain", "application/x-www-form-urlencoded"})
 _MEASUREMENT_TYPES = frozenset({"", "text/plain", "application/json"})
 _WHOLE = frozenset({"view_item_list", "user_engagement"})  # a shelf is displayed once, however many products it has
@@ -112,7 +114,8 @@ def reports_of(event: TagEvent) -> Iterator[Report]:
     """What an event says of decisions and exposures: an outcome for each product, or for each shelf; often nothing.
 
     It is named by its parameter `event_id`, a purchase also by its `transaction_id`, else by the hit that it came in;
-    without any of these each counts.
+    without any of these each counts. A single outcome whose `event_id` is a UUID is named by just that, so that a page
+    may tell of the same by `POST /events` too.
     """
     outcome, exposure = _OUTCOMES.get(event.name), _EXPOSURES.get(event.name)
     exposure_id = event.params.get("exposure_id")
@@ -120,11 +123,13 @@ def reports_of(event: TagEvent) -> Iterator[Report]:
         yield ExposureReport(exposure_id, exposure, _report_id(event, ""), event.occurred_at)
     if outcome is None:
         return
-    for place, (decision_id, item) in enumerate(_decided(event)):
+    decided = _decided(event)
+    own = event.params.get("event_id", "") if len(decided) == 1 else ""
+    for place, (decision_id, item) in enumerate(decided):
         yield OutcomeReport(
             decision_id=decision_id,
             kind=outcome,
-            id=_report_id(event, str(place)),
+            id=own if _UUID.fullmatch(own) else _report_id(event, str(place)),
             occurred_at=event.occurred_at,
             product_id=item.product_id or None,
             quantity=item.quantity,

@@ -35,6 +35,7 @@ POLICY: Final = "; ".join(
         "base-uri 'none'",
         "form-action 'self'",
         "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
     )
 )
 GUARDS: Mapping[str, str] = MappingProxyType(

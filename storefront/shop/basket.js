@@ -25,7 +25,7 @@ export const basket = {
     led.note(productId, decisionsAt(at));
     for (const [decisionId, traceId] of led.to(productId)) {
       const id = report({ type: "added_to_basket", decisionId, productId, quantity }, traceId);
-      tagged("add_to_cart", { decision_id: decisionId, event_id: id, items: [{ item_id: productId, quantity }] });
+      tagged("add_to_cart", { decision_id: decisionId, event_id: id, items: [{ item_id: productId, quantity }] }, traceId);
     }
     dispatchEvent(new CustomEvent("basket", { detail: answer.data.addToBasket }));
     return answer.data.addToBasket;
@@ -55,7 +55,7 @@ export const basket = {
     for (const { productId, quantity } of lines)
       for (const [decisionId, traceId] of led.to(productId)) {
         const id = report({ type: "purchased", decisionId, productId, quantity }, traceId);
-        tagged("purchase", { transaction_id: transaction, event_id: id, decision_id: decisionId, items: [{ item_id: productId, quantity }] });
+        tagged("purchase", { transaction_id: transaction, event_id: id, decision_id: decisionId, items: [{ item_id: productId, quantity }] }, traceId);
       }
     this.forget();
     dispatchEvent(new CustomEvent("basket", { detail: { units: 0, amount: "0" } }));

@@ -162,7 +162,7 @@ function product(page) {
   const form = h("form", { class: "buy", onSubmit: (event) => (event.preventDefault(), put(page, it, Number(quantity.value) || 1, form, said)) }, h("label", { for: "quantity" }, "Quantity"), quantity, h("button", { class: "button", disabled: it.stock?.available === false }, it.stock?.available === false ? "Out of stock" : "Add to basket"));
   for (const [decisionId, traceId] of led.to(it.id)) {
     const id = report({ type: "detail_displayed", decisionId, productId: it.id }, traceId);
-    tagged("view_item", { decision_id: decisionId, event_id: id, items: [{ item_id: it.id }] });
+    tagged("view_item", { decision_id: decisionId, event_id: id, items: [{ item_id: it.id }] }, traceId);
   }
   const facts = [["Made by", maker], ["Size", size], ["Kind", it.brand], ["Variety", number], ["Bought", it.popularity ? `${it.popularity} times in 2017` : null]];
   return {

@@ -84,7 +84,7 @@ class Shop:
 
 @contextmanager
 def visiting(
-    running: Browser, url: str, *, phone: bool = False, init: str | None = None, pictures: float = 1.0
+    running: Browser, url: str, *, phone: bool = False, dark: bool = False, init: str | None = None
 ) -> Iterator[Shop]:
     """Somebody new who visits the shop at this address."""
     width, height = PHONE if phone else DESKTOP
@@ -92,7 +92,7 @@ def visiting(
         viewport={"width": width, "height": height},
         user_agent=PHONE_AGENT if phone else None,
         has_touch=phone,
-        device_scale_factor=pictures,
+        color_scheme="dark" if dark else "light",
     )
     context.set_default_timeout(PATIENCE_MS)
     if init is not None:

@@ -49,6 +49,33 @@ def test_every_desk_can_be_used_by_everybody(shop: Shop, persona: str, path: str
     assert _violations(shop) == []
 
 
+def test_what_opens_over_a_page_can_be_used_by_everybody(shop: Shop) -> None:
+    shop.open("/product/1128271")
+    shop.shelved()
+    shop.page.click(".menu-all")
+    assert _violations(shop) == []
+    shop.page.keyboard.press("Escape")
+    shop.page.fill("#words", "soap")
+    shop.page.wait_for_selector("#results li")
+    assert _violations(shop) == []
+    shop.page.keyboard.press("Escape")
+    shop.page.click(".buy button")
+    shop.page.wait_for_selector(".said:not(:empty)")
+    shop.page.click(".basket-link")
+    shop.page.wait_for_selector("dialog.drawer[open] .drawer-lines li")
+    assert _violations(shop) == []
+
+
+@pytest.mark.parametrize("persona", ["VISITOR", *DESKS])
+def test_the_shop_can_be_read_in_the_dark(chrome: Browser, served: Served, persona: str) -> None:
+    with visiting(chrome, served.url, dark=True) as shop:
+        shop.open()
+        if persona != "VISITOR":
+            shop.become(persona)
+        shop.shelved()
+        assert _violations(shop) == []
+
+
 def test_the_page_of_what_is_not_there_can_be_used_by_everybody(shop: Shop) -> None:
     shop.page.goto(f"{shop.url}/nowhere")
     assert _violations(shop) == []

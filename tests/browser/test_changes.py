@@ -56,6 +56,19 @@ def test_the_page_follows_the_version_of_a_component(shop: Shop, served: Served)
     assert shop.page.evaluate("window.sameDocument")
 
 
+def test_the_page_says_so_when_the_gateway_is_away_and_comes_back(shop: Shop) -> None:
+    shop.open()
+    shop.shelved()
+    shop.page.route("**/graphql", lambda route: route.abort())
+    shop.page.click(".menu-row a")
+    shop.page.wait_for_selector("[role=alert] h1")
+    assert shop.page.inner_text("main h1") == "The shop does not answer"
+    shop.page.unroute("**/graphql")
+    shop.page.click("text=Try again")
+    shop.page.wait_for_selector(".tiles")
+    shop.complaints.clear()  # the browser names the requests that failed
+
+
 @contextmanager
 def _upstream(data: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """The embedded shop as a process of its own: its address, and the process to kill."""

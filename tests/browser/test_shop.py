@@ -56,7 +56,8 @@ def test_a_click_becomes_a_reward_in_the_trace_of_its_page(shop: Shop, served: S
     assert joined["decision"]["context"]["placement"] == "HOME"
     assert trace in joined["traceparent"]
     told = [event for event in events(served.data, OUTCOMES) if event["decision_id"] == joined["id"]]
-    assert "DETAIL_DISPLAYED" in {event["kind"] for event in told if trace in event["traceparent"]}
+    (detail,) = (event for event in told if event["kind"] == "DETAIL_DISPLAYED")
+    assert trace in detail["traceparent"], "told by beacon and tag, taken once"
 
 
 def test_a_purchase(shop: Shop, served: Served) -> None:

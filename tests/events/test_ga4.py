@@ -253,6 +253,13 @@ def test_an_event_is_named_by_its_own_id_a_transaction_or_its_hit() -> None:
     assert ids(one(query)) == ids(one(query)) != ids(one(query.replace("_s=3", "_s=4")))
 
 
+def test_a_single_outcome_may_be_told_by_a_beacon_too() -> None:
+    own = "0b1f6c0e-8a55-4d8e-9a53-6f1d0f2f4c11"
+    assert ids(event("view_item", TagItem("1"), decision_id=DECISION, event_id=own)) == [own]
+    assert own not in ids(event("purchase", TagItem("1"), TagItem("2"), decision_id=DECISION, event_id=own))
+    assert ids(event("view_item", TagItem("1"), decision_id=DECISION, event_id=f"{own}x")) != [f"{own}x"]
+
+
 NAMES = st.sampled_from(["en", "ep.decision_id", "ep.exposure_id", "epn.value", "pr1", "pr77", "cid", "_s", "x"])
 VALUES = st.sampled_from(["view_item", "purchase", "seen", DECISION, "id1~qt2", "~~", "k0decision_id~v0x"]) | st.text(
     max_size=12

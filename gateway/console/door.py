@@ -24,7 +24,7 @@ from starlette.routing import Route
 from gateway.console.answers import Answers
 from gateway.console.flag_shares import FlagShares
 from gateway.console.hub_state import hub_state
-from gateway.console.pages import HEADERS, Asset, page
+from gateway.console.pages import HEADERS, Pages
 from gateway.console.policies import Policies, asked_change, told_change
 from gateway.console.rewards import Rewards, span_of
 from gateway.console.samples import History, Sampler
@@ -38,6 +38,7 @@ from gateway.errors import (
     RequestTimeout,
     RightNeeded,
     UnsupportedMediaType,
+    kind_of,
 )
 from gateway.settings import Settings
 from gateway.tags import problem
@@ -83,7 +84,7 @@ class Console:
         sessions: Sessions,
         viewer: Callable[[Request], Awaitable[Viewer]],
         settings: Settings,
-        assets: Mapping[str, Asset],
+        pages: Pages,
     ) -> None:
         self._shown = shown
         self._answers = answers
@@ -91,7 +92,7 @@ class Console:
         self._sessions = sessions
         self._viewer = viewer
         self._settings = settings
-        self._assets = assets
+        self._pages = pages
 
     async def aclose(self) -> None:
         """Take no more samples, and wait for the answer that is being made. Safe to call twice."""
@@ -102,16 +103,13 @@ class Console:
         """The page, or the one that says how to get in: 401, or 403 to a token without the right."""
         try:
             await self._operator(request)
-        except Unauthenticated:
-            return page(request, self._assets["sign-in.html"], 401)
-        except (InvalidToken, RightNeeded) as error:
-            return page(request, self._assets["sign-in.html"], 403 if isinstance(error, RightNeeded) else 401)
-        return page(request, self._assets["index.html"])
+        except (Unauthenticated, InvalidToken, RightNeeded) as error:
+            return await self._pages.refusal("sign-in.html", kind_of(type(error)).status)
+        return await self._pages.page(request, "index.html")
 
     async def file(self, request: Request) -> Response:
         """A module or a style. Nothing in them is secret."""
-        asset = self._assets.get(request.path_params["name"])
-        return Response("there is no such file", 404, HEADERS) if asset is None else page(request, asset)
+        return await self._pages.page(request, request.path_params["name"])
 
     async def session(self, request: Request) -> Response:
         """POST begins a session with a ticket, or with a token in `Authorization`; DELETE ends it."""

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from bench.browser import chromium
 from personalization.clock import SystemClock
 from personalization.hub.topics import JOINED, NewEvent
 from personalization.registry import REGISTRY_FOLDER, ModelRegistry
+from tests.browser.chromium import browser as running_browser
 from tests.console.browsing import ticketed, violations
 from tests.console.rows import hub_of
 from tests.console.visiting import Visits
@@ -51,8 +51,8 @@ def served(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+    with running_browser() as running:
+        yield running
 
 
 @pytest.fixture

@@ -33,9 +33,9 @@ query ($context: Context) {
 }
 """
 PICTURES: Final = (
-    ("console-desktop", 1440, 1660, "light", "main"),
-    ("console-dark", 1440, 1180, "dark", "policies"),
-    ("console-phone", 390, 1400, "light", "main"),
+    ("console-desktop", 1440, 1110, "light", "main"),
+    ("console-dark", 1440, 1100, "dark", "policies"),
+    ("console-phone", 390, 1300, "light", "main"),
 )
 
 

@@ -133,6 +133,8 @@ def test_charts_show_what_was_done(page: Page, served: Served) -> None:
         mean = sum(earned.values()) / len(earned)
         expect(rewards.locator(".key li", has_text=words)).to_have_text(f"{words}{mean:.2f} of {len(earned)}")
         assert decisions.locator(f'path.area[data-series="{persona}"]').count() == 1
+    sample = page.evaluate("async () => (await (await fetch('/console/api/now')).json()).now")
+    assert sample["requests"]["/events|202"] == everything, "both workers' requests are counted"
     requests = card(page, "Cache by field").locator('g[data-row="Product"] .piece')
     assert requests.count() > 0
     behind = card(page, "Events behind, by group")

@@ -9,12 +9,15 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from gateway.__main__ import app
 from gateway.console.opening import tickets_of
 from gateway.console.pages import FOLDER
 from gateway.console.sign_in import Sessions, Tickets
 from gateway.errors import InvalidToken
 from gateway.keys import keys_of
+from gateway.settings import Settings
 from personalization.clock import ManualClock, SystemClock
 from tests.console.conftest import Open
 from tests.gateway.client import GatewayClient
@@ -143,6 +146,21 @@ def test_no_letter_of_a_session_can_be_changed(place: int, letter: str) -> None:
 def test_a_name_that_is_none_gets_no_ticket(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="no name"):
         Tickets(KEY, ManualClock(BEGIN), tmp_path).mint(name)
+
+
+def test_the_command_prints_where_to_go(tmp_path: Path) -> None:
+    environment = {"GATEWAY_DATA_DIR": str(tmp_path), "GATEWAY_PORT": "8123"}
+    done = CliRunner().invoke(app, ["console", "--by", "alice"], env=environment)
+    address, _, ticket = done.output.strip().partition("#")
+    assert (done.exit_code, address) == (0, "http://localhost:8123/console/")
+    settings = Settings(data_dir=tmp_path)
+    assert tickets_of(settings, keys_of(settings).cookie, SystemClock()).redeem(ticket) == "alice"
+    elsewhere = CliRunner().invoke(app, ["console", "--url", "https://shop.example/"], env=environment)
+    assert elsewhere.output.startswith("https://shop.example/console/#")
+    nobody = CliRunner().invoke(app, ["console", "--by", "a~b"], env=environment)
+    assert nobody.exit_code == 2
+    keyless = CliRunner().invoke(app, ["console"], env={**environment, "GATEWAY_SOURCE": "http"})
+    assert keyless.exit_code == 2
 
 
 async def test_a_cookie_alone_changes_nothing(gateway: GatewayClient) -> None:

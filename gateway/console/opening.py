@@ -62,7 +62,7 @@ async def open_console(
     )
     await shown.history.start()
     sessions = Sessions(key, clock, secure=settings.cookie_secure)
-    return Console(shown, Answers(), tickets_of(settings, key, clock), sessions, viewer, settings, Pages())
+    return Console(shown, Answers(), Answers(), tickets_of(settings, key, clock), sessions, viewer, settings, Pages())
 
 
 def _companion() -> Mapping[str, object] | None:

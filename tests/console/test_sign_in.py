@@ -185,6 +185,16 @@ async def test_a_cookie_alone_changes_nothing(gateway: GatewayClient) -> None:
     assert form.status_code == 415
 
 
+async def test_a_page_from_elsewhere_reads_nothing_with_the_cookie(open_gateway: Open) -> None:
+    async with open_gateway(cors_origins="https://shop.example") as client:
+        await signed_in(client)
+        for view in VIEWS:
+            headers = {"Origin": "https://shop.example", "Sec-Fetch-Site": "same-site"}
+            answer = await client.http.get(f"/console/api/{view}", headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (403, "CSRF_REFUSED"), view
+        assert (await client.http.get("/console/api/me", headers={"Sec-Fetch-Site": "same-origin"})).status_code == 200
+
+
 async def test_another_sessions_proof_is_none(gateway: GatewayClient) -> None:
     first = await signed_in(gateway)
     assert await signed_in(gateway) != first

@@ -68,6 +68,7 @@ vendor: ## Make storefront/vendor anew from npm packages
 
 pictures: $(VENV)/.dev ## Take the pictures of the documentation anew
 	$(BIN)/python -m bench.screenshots
+	$(BIN)/python -m bench.screenshots_console
 
 schema: $(VENV)/.run ## Print schema.graphql from the code
 	$(BIN)/gateway schema --write

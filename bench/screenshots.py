@@ -66,7 +66,7 @@ def take(running: Browser, url: str, picture: Picture) -> bytes:
     for _ in range(TRIES):
         with visiting(running, url, phone=picture.phone) as shop, _shown(shop, picture):
             if picture.with_version is None or picture.with_version in shop.pieces():
-                return _small(shop.page.screenshot())
+                return in_few_colours(shop.page.screenshot())
     raise RuntimeError(f"{picture.name}: nobody of {TRIES} was given {picture.with_version}")
 
 
@@ -91,7 +91,8 @@ def _shown(shop: Shop, picture: Picture) -> Iterator[None]:
     yield
 
 
-def _small(png: bytes) -> bytes:
+def in_few_colours(png: bytes) -> bytes:
+    """The same picture, much smaller."""
     written = BytesIO()
     Image.open(BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
         written, "PNG", optimize=True

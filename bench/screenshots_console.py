@@ -18,8 +18,9 @@ from typing import Final
 import httpx
 from playwright.sync_api import Browser
 
-from bench.browser import chromium
 from bench.processes import answering, free_port
+from bench.screenshots import FOLDER, in_few_colours
+from tests.browser.chromium import browser
 
 ROOT: Final = Path(__file__).parents[1]
 SPEED: Final = 5.0
@@ -32,9 +33,9 @@ query ($context: Context) {
 }
 """
 PICTURES: Final = (
-    ("console-desktop", 1440, 1660, "light", "main"),
-    ("console-dark", 1440, 1180, "dark", "policies"),
-    ("console-phone", 390, 1400, "light", "main"),
+    ("console-desktop", 1440, 1110, "light", "main"),
+    ("console-dark", 1440, 1100, "dark", "policies"),
+    ("console-phone", 390, 1300, "light", "main"),
 )
 
 
@@ -42,7 +43,7 @@ def main() -> None:
     """Visit, and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=4.0, help="for how long shoppers visit")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "pictures", help="folder of the pictures")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the pictures")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -54,9 +55,9 @@ def main() -> None:
         stack.callback(shoppers.kill)
         _visit(gateway, time.monotonic() + asked.minutes * 60)
         gateway.run("learn", "offline", "--days", "1", "--out", str(folder / "offline.html"))
-        browser = stack.enter_context(chromium())
+        running = stack.enter_context(browser())
         for name, width, height, scheme, part in PICTURES:
-            _take(browser, gateway.address(), asked.out / f"{name}.png", (width, height), scheme, part)
+            _take(running, gateway.address(), asked.out / f"{name}.png", (width, height), scheme, part)
 
 
 class _Gateway:
@@ -118,8 +119,8 @@ def _visit(gateway: _Gateway, until: float) -> None:
         time.sleep(chance.expovariate(4))
 
 
-def _take(browser: Browser, address: str, file: Path, size: tuple[int, int], scheme: str, part: str) -> None:
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+def _take(running: Browser, address: str, file: Path, size: tuple[int, int], scheme: str, part: str) -> None:
+    context = running.new_context(viewport={"width": size[0], "height": size[1]})
     try:
         page = context.new_page()
         page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
@@ -130,7 +131,7 @@ def _take(browser: Browser, address: str, file: Path, size: tuple[int, int], sch
         if part == "main":
             page.evaluate("scrollTo(0, 0)")
         page.wait_for_timeout(500)
-        page.screenshot(path=file)
+        file.write_bytes(in_few_colours(page.screenshot()))
     finally:
         context.close()
     sys.stdout.write(f"{file}\n")

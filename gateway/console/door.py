@@ -24,7 +24,7 @@ from starlette.routing import Route
 from gateway.console.answers import Answers
 from gateway.console.flag_shares import FlagShares
 from gateway.console.hub_state import hub_state
-from gateway.console.pages import HEADERS, Asset, page
+from gateway.console.pages import HEADERS, Pages
 from gateway.console.policies import Policies, asked_change, told_change
 from gateway.console.rewards import Rewards, span_of
 from gateway.console.samples import History, Sampler
@@ -38,6 +38,7 @@ from gateway.errors import (
     RequestTimeout,
     RightNeeded,
     UnsupportedMediaType,
+    kind_of,
 )
 from gateway.settings import Settings
 from gateway.tags import problem
@@ -52,6 +53,7 @@ LONGEST_S: Final = 20.0
 """Longest that an answer may take, and a body to arrive."""
 
 _MOST_BYTES: Final = 4096
+_OWN_PAGES: Final = ("same-origin", "none")
 _LONGEST_FILTER: Final = 128
 _HOW: Final = "the console takes the right `ops`: run `gateway console` on the gateway's machine, or bring a token"
 
@@ -79,39 +81,39 @@ class Console:
         self,
         shown: Shown,
         answers: Answers,
+        days: Answers,
         tickets: Tickets,
         sessions: Sessions,
         viewer: Callable[[Request], Awaitable[Viewer]],
         settings: Settings,
-        assets: Mapping[str, Asset],
+        pages: Pages,
     ) -> None:
         self._shown = shown
         self._answers = answers
+        self._days = days  # the lake may take seconds, and nothing else waits for it
         self._tickets = tickets
         self._sessions = sessions
         self._viewer = viewer
         self._settings = settings
-        self._assets = assets
+        self._pages = pages
 
     async def aclose(self) -> None:
-        """Take no more samples, and wait for the answer that is being made. Safe to call twice."""
+        """Take no more samples, and wait for the answers that are being made. Safe to call twice."""
         await self._shown.history.aclose()
         await self._answers.aclose()
+        await self._days.aclose()
 
     async def shell(self, request: Request) -> Response:
         """The page, or the one that says how to get in: 401, or 403 to a token without the right."""
         try:
             await self._operator(request)
-        except Unauthenticated:
-            return page(request, self._assets["sign-in.html"], 401)
-        except (InvalidToken, RightNeeded) as error:
-            return page(request, self._assets["sign-in.html"], 403 if isinstance(error, RightNeeded) else 401)
-        return page(request, self._assets["index.html"])
+        except (Unauthenticated, InvalidToken, RightNeeded) as error:
+            return await self._pages.refusal("sign-in.html", kind_of(type(error)).status)
+        return await self._pages.page(request, "index.html")
 
     async def file(self, request: Request) -> Response:
         """A module or a style. Nothing in them is secret."""
-        asset = self._assets.get(request.path_params["name"])
-        return Response("there is no such file", 404, HEADERS) if asset is None else page(request, asset)
+        return await self._pages.page(request, request.path_params["name"])
 
     async def session(self, request: Request) -> Response:
         """POST begins a session with a ticket, or with a token in `Authorization`; DELETE ends it."""
@@ -169,10 +171,8 @@ class Console:
             if span is None or any(each and len(each) > _LONGEST_FILTER for each in (persona, placement)):
                 raise BadRequest("`range` is one of 15m, 1h, 24h and 7d, `persona` and `placement` are short texts")
             name = f"rewards {span.word} {persona} {placement}"
-            kept_s = 30.0 if span.lake else None
-            return await self._answers.answer(
-                name, lambda: self._shown.rewards.over(span, persona, placement), kept_s=kept_s
-            )
+            answers, kept_s = (self._days, 30.0) if span.lake else (self._answers, None)
+            return await answers.answer(name, lambda: self._shown.rewards.over(span, persona, placement), kept_s=kept_s)
 
         return await self._answered(request, told)
 
@@ -209,7 +209,7 @@ class Console:
 
     async def _changed(self, request: Request, change: Callable[[str, int | None, str, str], Promotion]) -> Response:
         async def told(who: Operator) -> bytes:
-            self._check_meant(request, who)
+            _check_meant(request, who)
             name, version, because = asked_change(await _json_of(request))
             promotion = await asyncio.to_thread(change, name, version, because, who.name)
             self._answers.forget()
@@ -220,7 +220,9 @@ class Console:
 
     async def _answered(self, request: Request, told: Callable[[Operator], Awaitable[bytes]]) -> Response:
         try:
-            content = await told(await self._operator(request))
+            operator = await self._operator(request)
+            _check_origin(request, operator)
+            content = await told(operator)
         except PersonaError as error:
             return problem(error)
         headers = {**HEADERS, "Cache-Control": "no-store"}
@@ -256,15 +258,6 @@ class Console:
             raise BadRequest("the body must be an object with a `ticket`")
         return await asyncio.to_thread(self._tickets.redeem, ticket)
 
-    def _check_meant(self, request: Request, who: Operator) -> None:
-        """A cookie alone does not prove that the console's own page asked; CsrfRefused without that proof."""
-        if who.csrf is None:
-            return
-        site = request.headers.get("sec-fetch-site", "same-origin")
-        given = request.headers.get(CSRF, "")
-        if site != "same-origin" or not hmac.compare_digest(given.encode(), who.csrf.encode()):
-            raise CsrfRefused(f"changes need the header {CSRF} with what /console/api/me gave to this session")
-
 
 Answer = Callable[[Console, Request], Awaitable[Response]]
 
@@ -296,6 +289,19 @@ def console_routes(console: Callable[[], Console]) -> list[Route]:
         Route(f"{PATH}/api/rollback", to(Console.rollback), methods=["POST"]),
         Route(f"{PATH}/api/{{view}}", to(Console.view)),
     ]
+
+
+def _check_origin(request: Request, who: Operator) -> None:
+    """Whose cookie is sent by a page from elsewhere is not asked; CsrfRefused says so."""
+    if who.csrf is not None and request.headers.get("sec-fetch-site", "same-origin") not in _OWN_PAGES:
+        raise CsrfRefused("a page of another origin asks with the console's cookie")
+
+
+def _check_meant(request: Request, who: Operator) -> None:
+    """A cookie alone does not prove that the console's own page wants a change; CsrfRefused without that proof."""
+    given = request.headers.get(CSRF, "")
+    if who.csrf is not None and not hmac.compare_digest(given.encode(), who.csrf.encode()):
+        raise CsrfRefused(f"changes need the header {CSRF} with what /console/api/me gave to this session")
 
 
 async def _json_of(request: Request) -> object:

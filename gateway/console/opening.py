@@ -1,6 +1,5 @@
 """Builds the console of one process."""
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from gateway.companion import read_companion
 from gateway.console.answers import Answers
 from gateway.console.door import Console, Shown
 from gateway.console.flag_shares import FlagShares
-from gateway.console.pages import read_assets
+from gateway.console.pages import Pages
 from gateway.console.policies import Policies
 from gateway.console.rewards import Rewards
 from gateway.console.samples import History, Sampler
@@ -62,9 +61,8 @@ async def open_console(
         companion=_companion,
     )
     await shown.history.start()
-    assets = await asyncio.to_thread(read_assets)
     sessions = Sessions(key, clock, secure=settings.cookie_secure)
-    return Console(shown, Answers(), tickets_of(settings, key, clock), sessions, viewer, settings, assets)
+    return Console(shown, Answers(), Answers(), tickets_of(settings, key, clock), sessions, viewer, settings, Pages())
 
 
 def _companion() -> Mapping[str, object] | None:

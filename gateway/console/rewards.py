@@ -124,7 +124,10 @@ def _begin(row: Sequence[Cell]) -> int:
 
 
 class Rewards:
-    """Answers what was decided and earned, by persona, action and group. For one thread at a time; it blocks."""
+    """Answers what was decided and earned, by persona, action and group. It blocks.
+
+    Hours are for one thread at a time, and days, which share nothing with them, for any.
+    """
 
     def __init__(self, survey: HubSurvey, lake: Lake, clock: Clock) -> None:
         self._recent = RecentCounts(survey, JOINED_QUESTION, clock)

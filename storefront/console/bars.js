@@ -179,7 +179,7 @@ export class Profile extends Drawn {
     return [
       s("rect", { class: "cell", colour, "fill-opacity": (Math.min(Math.abs(value) / 2, 1) * 0.5 + 0.02).toFixed(3), x: (x + 1).toFixed(1), y: y + 1, width: Math.max(width - 2, 1).toFixed(1), height: height - 2, rx: 3 },
         s("title", {}, `${row.name}, ${this.label(this.features[place])}: ${value.toFixed(2)}`)),
-      width > 38 && s("text", { class: "in-cell", x: (x + width / 2).toFixed(1), y: y + 16, "text-anchor": "middle" }, value.toFixed(1)),
+      width > 38 && s("text", { class: "in-cell", x: (x + width / 2).toFixed(1), y: y + 16, "text-anchor": "middle" }, (Math.round(value * 10) / 10 || 0).toFixed(1)),
     ];
   }
 }

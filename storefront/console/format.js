@@ -1,7 +1,7 @@
 // Numbers and times as people read them.
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const SECOND = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const DAY = new Intl.DateTimeFormat("en", { weekday: "short", day: "numeric" });
+const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric" });
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 export const clock = (seconds) => CLOCK.format(seconds * 1000);

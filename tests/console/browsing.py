@@ -8,13 +8,14 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from tests.browser.chromium import axe
+
 ROOT = Path(__file__).parents[2]
-AXE = ROOT / "tests" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def violations(page: Page) -> list[str]:
     """What axe finds wrong with the page as it stands: rules, and where they are broken."""
-    page.evaluate(AXE.read_text())
+    page.evaluate(axe())
     found: dict[str, list[dict[str, Any]]] = page.evaluate("async () => await axe.run()")
     assert found["passes"], "axe has looked at nothing"
     return [f"{each['id']}: {[node['html'][:120] for node in each['nodes'][:3]]}" for each in found["violations"]]

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from bench.browser import chromium
 from personalization.clock import SystemClock
 from personalization.hub.topics import JOINED, NewEvent
 from personalization.registry import REGISTRY_FOLDER, ModelRegistry
+from tests.browser.chromium import browser as running_browser
 from tests.console.browsing import ticketed, violations
 from tests.console.rows import hub_of
 from tests.console.visiting import Visits
@@ -51,8 +51,8 @@ def served(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+    with running_browser() as running:
+        yield running
 
 
 @pytest.fixture
@@ -133,6 +133,8 @@ def test_charts_show_what_was_done(page: Page, served: Served) -> None:
         mean = sum(earned.values()) / len(earned)
         expect(rewards.locator(".key li", has_text=words)).to_have_text(f"{words}{mean:.2f} of {len(earned)}")
         assert decisions.locator(f'path.area[data-series="{persona}"]').count() == 1
+    sample = page.evaluate("async () => (await (await fetch('/console/api/now')).json()).now")
+    assert sample["requests"]["/events|202"] == everything, "both workers' requests are counted"
     requests = card(page, "Cache by field").locator('g[data-row="Product"] .piece')
     assert requests.count() > 0
     behind = card(page, "Events behind, by group")

@@ -9,12 +9,15 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from gateway.__main__ import app
 from gateway.console.opening import tickets_of
-from gateway.console.pages import FOLDER, read_assets
+from gateway.console.pages import FOLDER
 from gateway.console.sign_in import Sessions, Tickets
 from gateway.errors import InvalidToken
 from gateway.keys import keys_of
+from gateway.settings import Settings
 from personalization.clock import ManualClock, SystemClock
 from tests.console.conftest import Open
 from tests.gateway.client import GatewayClient
@@ -145,6 +148,21 @@ def test_a_name_that_is_none_gets_no_ticket(tmp_path: Path, name: str) -> None:
         Tickets(KEY, ManualClock(BEGIN), tmp_path).mint(name)
 
 
+def test_the_command_prints_where_to_go(tmp_path: Path) -> None:
+    environment = {"GATEWAY_DATA_DIR": str(tmp_path), "GATEWAY_PORT": "8123"}
+    done = CliRunner().invoke(app, ["console", "--by", "alice"], env=environment)
+    address, _, ticket = done.output.strip().partition("#")
+    assert (done.exit_code, address) == (0, "http://localhost:8123/console/")
+    settings = Settings(data_dir=tmp_path)
+    assert tickets_of(settings, keys_of(settings).cookie, SystemClock()).redeem(ticket) == "alice"
+    elsewhere = CliRunner().invoke(app, ["console", "--url", "https://shop.example/"], env=environment)
+    assert elsewhere.output.startswith("https://shop.example/console/#")
+    nobody = CliRunner().invoke(app, ["console", "--by", "a~b"], env=environment)
+    assert nobody.exit_code == 2
+    keyless = CliRunner().invoke(app, ["console"], env={**environment, "GATEWAY_SOURCE": "http"})
+    assert keyless.exit_code == 2
+
+
 async def test_a_cookie_alone_changes_nothing(gateway: GatewayClient) -> None:
     csrf = await signed_in(gateway)
     body = {"model": "shelf", "version": None, "because": "it got worse"}
@@ -165,6 +183,16 @@ async def test_a_cookie_alone_changes_nothing(gateway: GatewayClient) -> None:
         "/console/api/rollback", content=b"{}", headers={"Console-Csrf": csrf, "Content-Type": "text/plain"}
     )
     assert form.status_code == 415
+
+
+async def test_a_page_from_elsewhere_reads_nothing_with_the_cookie(open_gateway: Open) -> None:
+    async with open_gateway(cors_origins="https://shop.example") as client:
+        await signed_in(client)
+        for view in VIEWS:
+            headers = {"Origin": "https://shop.example", "Sec-Fetch-Site": "same-site"}
+            answer = await client.http.get(f"/console/api/{view}", headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (403, "CSRF_REFUSED"), view
+        assert (await client.http.get("/console/api/me", headers={"Sec-Fetch-Site": "same-origin"})).status_code == 200
 
 
 async def test_another_sessions_proof_is_none(gateway: GatewayClient) -> None:
@@ -190,11 +218,11 @@ async def test_pages_and_files_hold_no_script_of_their_own_and_a_policy_forbids_
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
-    for name, asset in read_assets(FOLDER).items():
-        text = asset.plain.decode()
-        assert "innerHTML" not in text, name
-        if name.endswith(".html"):
-            assert not re.search(r"<script(?![^>]*\bsrc=)|\bstyle=|\bon[a-z]+=", text), name
+    for file in FOLDER.rglob("*.*"):
+        text = file.read_text()
+        assert "innerHTML" not in text, file.name
+        if file.suffix == ".html":
+            assert not re.search(r"<script(?![^>]*\bsrc=)|\bstyle=|\bon[a-z]+=", text), file.name
 
 
 async def test_files_are_sent_once_and_none_outside_the_folder_is(gateway: GatewayClient) -> None:

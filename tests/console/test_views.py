@@ -31,6 +31,8 @@ from personalization.lake.layout import Lake
 from personalization.lake.rewards import rewards_by_time
 from personalization.learning.quarantine import Poisoned, quarantine
 from personalization.registry import REGISTRY_FOLDER, ModelRegistry
+from personalization.segmentation.clustering import Column, Scaling
+from personalization.segmentation.definitions import SEGMENTS_FILE, Segment, SegmentSet, write_segments
 from tests.classification.shoppers import NAMES, Shoppers
 from tests.console.conftest import Open
 from tests.console.rows import NOW, append, fill_lake, hub_of, rows
@@ -324,6 +326,19 @@ async def test_segments_degrade_part_by_part(gateway: GatewayClient) -> None:
     (gateway.settings.data_dir / "segments.json").write_text("{")
     problems = await later(lambda: troubles(gateway))  # the answer of a moment ago is kept
     assert [each.partition(":")[0] for each in problems] == ["defined"]
+
+
+async def test_segments_are_those_that_a_data_scientist_wrote(gateway: GatewayClient) -> None:
+    column = Column("recency", fill=30.0, log=True, mean=2.0, scale=0.5)
+    segments = (Segment("often", "Buys often", "a word", 7, (-1.5,)), Segment("rare", "Buys rarely", "", 3, (2.0,)))
+    path = gateway.settings.data_dir / SEGMENTS_FILE
+    write_segments(path, SegmentSet("0" * 64, Scaling((column,)), segments))
+    told = (await view(gateway, "segments"))["defined"]
+    assert told["features"] == ["recency"]
+    assert [(each["key"], each["name"], each["size"], each["centre"]) for each in told["segments"]] == [
+        ("often", "Buys often", 7, [-1.5]),
+        ("rare", "Buys rarely", 3, [2.0]),
+    ]
 
 
 async def test_closings_and_who_is_in_which_segment(open_gateway: Open, data_dir: Path) -> None:

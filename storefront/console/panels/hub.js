@@ -15,7 +15,7 @@ export class Hub {
     this.now = new Bars({ title: "Behind right now", note: "Events by topic. The lake writes twice a minute." });
     this.quarantine = new Bars({ title: "Quarantine", note: "Joined decisions that nothing is learned from, by reason." });
     this.latest = h("ol", { class: "latest" });
-    this.quarantine.element.append(this.latest);
+    this.quarantine.details.before(this.latest);
     this.part = section("hub", "Hub and quarantine", "Whether joining, learning and storing keep up.", this.behind, this.now, this.quarantine);
     this.element = this.part.element;
   }

@@ -11,7 +11,7 @@ export class SegmentsPanel {
     this.profile = new Profile({ title: "What sets segments apart", note: "How far the middle of each is from the average customer, in standard deviations.", wide: true });
     this.closings = new Bars({ title: "Closings", note: "Macro-F1 of the classifier that each closing trained.", format: (value) => value.toFixed(3), totals: false, label: (name) => name });
     this.verdicts = h("ul", { class: "verdicts" });
-    this.closings.element.append(this.verdicts);
+    this.closings.details.before(this.verdicts);
     this.part = section("segments", "Segments and closings", "Groups of customers, and the classifier that says who belongs to which.", this.sizes, this.closings, this.profile);
     this.element = this.part.element;
   }

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from gateway.commands import components, data, decisions, documents, flags, lake, learn, models, segments
+from gateway.commands import closing, components, data, decisions, documents, flags, lake, learn, models, segments
 from gateway.commands.console import console
 from gateway.commands.join import join
 from gateway.commands.preview import preview
@@ -59,6 +59,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(lake.app, name="lake")
 app.add_typer(learn.app, name="learn")
 app.add_typer(segments.app, name="segments")
+app.add_typer(closing.app, name="closing")
 
 documents_app = typer.Typer(help="The manifest of trusted documents.", no_args_is_help=True)
 documents_app.command()(documents.add)

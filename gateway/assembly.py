@@ -51,16 +51,19 @@ from gateway.viewer import Viewers
 from gateway.visits import Visits
 from personalization.assembly import Personalization, open_personalization
 from personalization.bandit.uniform import Uniform
+from personalization.classification.live import LiveSegments
 from personalization.clock import Clock, Deadline
 from personalization.decision.conduct import Conduct
 from personalization.errors import PersonaError
 from personalization.events import DecisionMode
 from personalization.hub.retention import Retention
 from personalization.ids import new_id
+from personalization.registry import REGISTRY_FOLDER, ModelRegistry
 from resolvers.batching import LoaderMetrics
 from resolvers.caching.cache import FragmentCache
 from resolvers.fallbacks import Fallbacks
 from resolvers.schema import build_schema, executable
+from resolvers.segmenting import SegmentMetrics
 from resolvers.sharing import SharedReads
 from resolvers.sources.source import MAX_PAGE, CommerceSource, ShelfKind, ShelfQuery
 from resolvers.standby import StandbyShelves
@@ -182,6 +185,9 @@ class Assembly:
         await self._warm(source, standby)
         self.readiness.done("shop")
 
+        segments = LiveSegments(settings.data_dir, ModelRegistry(settings.data_dir / REGISTRY_FOLDER, clock), registry)
+        stack.push_async_callback(segments.aclose)
+        await segments.start()
         event_rate = self._event_rate()
         visits = Visits(
             settings=settings,
@@ -196,6 +202,8 @@ class Assembly:
             standby=standby,
             strongest=StrongestCategories(source, clock),
             fallbacks=Fallbacks(registry),
+            segments=segments,
+            segment_metrics=SegmentMetrics(registry),
             event_rate=event_rate,
             audiences=Audiences(settings, derived(keys.cookie, "audience")) if settings.audience_cookie else None,
             loader_metrics=LoaderMetrics(registry),
@@ -203,7 +211,9 @@ class Assembly:
             tracer=tracer,
         )
         cache = open_cache(settings, clock, registry, release_of(build_schema(), settings)) if settings.cache else None
-        purges = await self._follow_changes(stack, cache, flags, personalization) if cache is not None else None
+        purges = (
+            await self._follow_changes(stack, cache, flags, personalization, segments) if cache is not None else None
+        )
         events = EventIntake(personalization.outcomes, viewers.viewer, event_rate)
         ofrep = self._ofrep(stack, visits, personalized, [flags.subscribe])
         endpoint = await self._endpoint(visits, cache)
@@ -227,13 +237,19 @@ class Assembly:
         )
 
     async def _follow_changes(
-        self, stack: AsyncExitStack, cache: FragmentCache, flags: Flags, personalization: Personalization
+        self,
+        stack: AsyncExitStack,
+        cache: FragmentCache,
+        flags: Flags,
+        personalization: Personalization,
+        segments: LiveSegments,
     ) -> Purges:
-        """Have the cache forget what changes: by itself with flags and policies, and by purges told in the hub."""
+        """Have the cache forget what changes: by itself with flags, policies, segments, and by purges in the hub."""
         stack.push_async_callback(cache.aclose)
         changes = Changes(cache)
         stack.callback(flags.subscribe(changes.flags))
         stack.callback(changes.follow(personalization.live, unled=Uniform().version))
+        stack.callback(segments.subscribe(changes.classified))
         purges = Purges(cache, personalization.hub, new_id, self._telemetry.registry)
         await purges.start()
         stack.push_async_callback(purges.aclose)

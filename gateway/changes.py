@@ -11,6 +11,7 @@
 from collections.abc import Callable, Collection
 
 from gateway.caching import FLAGGED
+from personalization.classification.live import Classification
 from personalization.decision.live_policy import LivePolicies, LivePolicy
 from resolvers.caching.cache import FragmentCache
 from resolvers.observing import policy_tag, segment_tag
@@ -26,6 +27,11 @@ class Changes:
         """The definitions of flags are others now."""
         self._cache.unlearn()
         self._cache.purge_soon((FLAGGED,))
+
+    def classified(self, before: Classification | None, now: Classification) -> None:
+        """A classifier took over, or scored everybody anew."""
+        if before is None or before.profiles.head.model != now.profiles.head.model:
+            self.segments(now.segments | (before.segments if before else frozenset()))
 
     def segments(self, segments: Collection[str]) -> None:
         """A classifier took over that gives these segments, or the one before it did."""

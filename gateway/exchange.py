@@ -43,6 +43,11 @@ class Visit(Protocol):
         """Who asks."""
         ...
 
+    @property
+    def segments(self) -> frozenset[str]:
+        """The segments that the viewer was taken for."""
+        ...
+
     def extensions(self) -> dict[str, object]:
         """What the visit adds to the answer's `extensions`; asked when the answer, or its first part, is ready."""
         ...
@@ -92,6 +97,8 @@ class Exchange:
             async with opening as visit:
                 visit.trace = trace
                 await self._within(visit, patience, hangup)
+                if trace is not None:
+                    trace.note_segments(visit.segments)
             if trace is not None:
                 trace.note_errors(self._telling.count)
 

@@ -21,12 +21,14 @@ from gateway.previews import Previews
 from gateway.settings import Settings
 from gateway.viewer import Viewers
 from personalization.assembly import Personalization
+from personalization.classification.live import LiveSegments
 from personalization.clock import Clock, Deadline
 from resolvers.batching import LoaderMetrics
 from resolvers.context import Contexts, EffectiveContext
 from resolvers.fallbacks import Fallbacks
 from resolvers.loaders import Loaders
 from resolvers.page_flags import AskOf, PageFlags
+from resolvers.segmenting import Segmenter, SegmentMetrics
 from resolvers.sharing import SharedReads
 from resolvers.sources.source import CommerceSource
 from resolvers.standby import StandbyShelves
@@ -55,6 +57,8 @@ class Visits:
     standby: StandbyShelves
     strongest: StrongestCategories
     fallbacks: Fallbacks
+    segments: LiveSegments
+    segment_metrics: SegmentMetrics
     event_rate: EventRate
     audiences: Audiences | None
     loader_metrics: LoaderMetrics
@@ -120,13 +124,15 @@ class Visits:
             tracer=self.tracer,
             metrics=self.loader_metrics,
         )
+        now = self.clock.now()
+        segments = Segmenter(self.segments.current, loaders.orders_of, now, personal_deadline, self.segment_metrics)
         return Visit(
             viewer=viewer,
             deadline=deadline,
             personal_deadline=personal_deadline,
             source=self.source,
             loaders=loaders,
-            contexts=Contexts(viewer, self.clock.now(), loaders.customer),
+            contexts=Contexts(viewer, now, loaders.customer, segments),
             components=self.components,
             flags=flags,
             decisions=self.personalization.decisions,

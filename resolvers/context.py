@@ -11,10 +11,12 @@ import strawberry
 from strawberry import ID
 
 from flags.subject import Attribute, Subject
+from personalization.classification.profiles import Assigned
 from personalization.events import DecisionContext, Device, Persona, Season
 from resolvers.errors import ForbiddenContext, InvalidArgument
 from resolvers.fields import listed
 from resolvers.season import season
+from resolvers.segmenting import Segmenter
 from resolvers.sources.source import Customer
 from resolvers.viewer import Audience, Viewer
 
@@ -87,7 +89,8 @@ class EffectiveContext:
 
     `role` is the persona that somebody really is, whatever is previewed. `top_categories` are the customer's strongest
     categories, strongest first; empty where unknown.
-    `subject` is the pseudonym a decision and a flag stick to; empty for a whole audience.
+    `subject` is the pseudonym a decision and a flag stick to; empty for a whole audience. `assigned` says of `segment`
+    how probable it is and where it comes from; None of an audience, and where no segment is known.
     """
 
     subject: str
@@ -102,6 +105,7 @@ class EffectiveContext:
     app_version: str | None = None
     supports: tuple[tuple[str, tuple[str, ...]], ...] | None = None
     top_categories: tuple[str, ...] = ()
+    assigned: Assigned | None = None
 
     def public(self) -> dict[str, Attribute | None]:
         """What `extensions.context` says, in the schema's names."""
@@ -151,6 +155,7 @@ class Contexts:
     viewer: Viewer
     now: datetime
     customer: CustomerLoad
+    segments: Segmenter
     greet: Callable[[Audience], None] | None = None
     _resolved: dict[object, EffectiveContext] = field(default_factory=dict)
     _resolving: dict[object, asyncio.Future[EffectiveContext]] = field(default_factory=dict)
@@ -169,7 +174,8 @@ class Contexts:
             return resolved
         customer_id = self._customer_id(claimed)
         if customer_id is None:
-            resolved = self._resolved[key] = self._filled_in(claimed, None, None)
+            assigned = None if self.viewer.audience else self.segments.assumed(self._role(None, own=True))
+            resolved = self._resolved[key] = self._filled_in(claimed, None, None, assigned)
             return resolved
         resolving = self._resolving.get(key)
         if resolving is None:
@@ -190,23 +196,32 @@ class Contexts:
 
     async def _with_customer(self, key: object, claimed: Context, customer_id: str) -> EffectiveContext:
         customer = await self._allowed_customer(customer_id)
-        resolved = self._resolved[key] = self._filled_in(claimed, customer_id, customer)
+        role = self._role(customer, customer_id == self.viewer.customer_id)
+        region = (customer.region if customer else None) or self.viewer.region
+        assigned = await self.segments.of(customer_id, role, region)
+        resolved = self._resolved[key] = self._filled_in(claimed, customer_id, customer, assigned)
         return resolved
 
-    def _filled_in(self, claimed: Context, customer_id: str | None, customer: Customer | None) -> EffectiveContext:
+    def _filled_in(
+        self, claimed: Context, customer_id: str | None, customer: Customer | None, assigned: Assigned | None
+    ) -> EffectiveContext:
         viewer = self.viewer
         own = customer_id == viewer.customer_id
         role = self._role(customer, own)
-        segment = viewer.audience.segment if viewer.audience else None
+        segment = viewer.audience.segment if viewer.audience else assigned.segment if assigned else None
         region = (customer.region if customer else None) or viewer.region
         if own and self.greet is not None:
             self.greet(Audience(role, segment, region, viewer.device))
             self.greet = None
+        persona = self._persona(claimed, role)
+        if persona is not role and (assigned := self.segments.assumed(persona)) is not None:
+            segment = assigned.segment  # a preview shows what is usual for the persona
         return EffectiveContext(
             subject=viewer.subject if own else f"customer:{customer_id}",
-            persona=self._persona(claimed, role),
+            persona=persona,
             customer_id=customer_id,
             segment=segment,
+            assigned=assigned,
             category=str(claimed.category) if claimed.category is not None else None,
             region=_checked_region(claimed.region) or region,
             season=claimed.season or season(self.now, _checked_region(claimed.region) or region),

@@ -9,6 +9,7 @@ from opentelemetry.trace import Tracer
 
 from personalization.clock import Deadline
 from resolvers.batching import BatchLoader, LoaderMetrics
+from resolvers.segmenting import MOST_ORDERS
 from resolvers.sharing import SharedReads
 from resolvers.sources.source import (
     CatalogQuery,
@@ -16,6 +17,7 @@ from resolvers.sources.source import (
     CommerceSource,
     Coupon,
     Customer,
+    Order,
     Price,
     Product,
     ProductPage,
@@ -84,6 +86,13 @@ class Loaders:
         return self._reader("customers", self._source.customers, self._personal_deadline)
 
     @cached_property
+    def orders(self) -> BatchLoader[str, tuple[Order, ...]]:
+        """The latest orders by customer id, for personalization."""
+        return self._reader(
+            "orders", lambda ids, until: self._source.orders(ids, MOST_ORDERS, until), self._personal_deadline
+        )
+
+    @cached_property
     def shelves(self) -> BatchLoader[ShelfQuery, tuple[Product, ...]]:
         """Ranked lists, for personalization."""
         return self._reader("shelves", self._reads.shelves, self._personal_deadline)
@@ -102,6 +111,10 @@ class Loaders:
         """Every category, parents before children."""
         [tree] = await self._reads.trees([None], self._deadline)
         return tree
+
+    def orders_of(self, customer_id: str) -> "asyncio.Future[tuple[Order, ...]]":
+        """A customer's latest orders; no loader is made until they are asked for."""
+        return self.orders.load(customer_id)
 
     def customer(self, id_: str) -> "asyncio.Future[Customer | None]":
         """A customer; no loader is made until one is asked for."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import strawberry
 from strawberry import Info
 
+from personalization.classification.profiles import Assigned, Origin
 from personalization.events import Persona
 from resolvers.cache_control import CacheControl, CacheScope
 from resolvers.context import ContextArgument
@@ -22,6 +23,32 @@ class Assignment:
     segment: str | None
     mode: AnswerMode
     reason: str
+    assigned: Assigned | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The segment's name."""
+        return self.assigned.name if self.assigned else None
+
+    @property
+    def probability(self) -> float | None:
+        """How probable the segment is."""
+        return self.assigned.probability if self.assigned else None
+
+    @property
+    def model(self) -> str | None:
+        """The model that tells."""
+        return self.assigned.model if self.assigned else None
+
+    @property
+    def period(self) -> str | None:
+        """The period closed last by that model."""
+        return self.assigned.period if self.assigned else None
+
+    @property
+    def source(self) -> Origin | None:
+        """Where the segment comes from."""
+        return self.assigned.origin if self.assigned else None
 
 
 @strawberry.type(description="Which segment and persona the viewer is taken for.")
@@ -29,7 +56,14 @@ class SegmentAssignment:
     """Shows an `Assignment`."""
 
     persona: Persona = listed("The persona, from the customer's role; `VISITOR` for anybody else.")
-    segment: str | None = listed("Key of the segment; null where none is known.")
+    segment: str | None = listed("Key of the segment, such as `regulars`; null where none is known.")
+    name: str | None = listed("Name of the segment, for people.")
+    probability: float | None = listed(
+        "How probable the segment is, above 0 and at most 1; of an assumed one, its share among those of the persona."
+    )
+    model: str | None = listed("Name and version of the classifier, such as `segment@7`.")
+    period: str | None = listed("The period whose closing it is from, such as `2017-10`.")
+    source: Origin | None = listed("Where the segment comes from.")
     mode: AnswerMode = listed("What the answer stands on.")
     reason: str = listed(
         "`NO_CONTEXT`, `ROLE` (the customer's role), `ANONYMOUS`, or why it is a fallback "
@@ -49,7 +83,7 @@ async def _segment(info: Info[Visit, None], context: ContextArgument = None) -> 
         reason = visit.fallbacks.because("segment", error)
         return Assignment(visit.viewer.persona or Persona.VISITOR, None, AnswerMode.FALLBACK, reason)
     reason = "ANONYMOUS" if effective.persona is Persona.VISITOR else "ROLE"
-    return Assignment(effective.persona, effective.segment, AnswerMode.PERSONALIZED, reason)
+    return Assignment(effective.persona, effective.segment, AnswerMode.PERSONALIZED, reason, effective.assigned)
 
 
 @strawberry.type

@@ -59,6 +59,11 @@ class Visit:
     keeper: Keeper | None = None
     again: "Callable[[], AbstractAsyncContextManager[Visit]] | None" = None  # opens another visit of the same viewer
 
+    @property
+    def segments(self) -> frozenset[str]:
+        """The segments that the viewer was taken for."""
+        return frozenset(each.segment for each in self.contexts.used if each.segment is not None)
+
     def extensions(self) -> dict[str, object]:
         """What the visit adds to the answer's `extensions`."""
         used = [each.public() for each in self.contexts.used]

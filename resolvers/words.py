@@ -4,6 +4,7 @@ import strawberry
 
 from flags.components import ComponentReason
 from flags.evaluation import Decider
+from personalization.classification.profiles import Origin
 from personalization.events import DecisionMode, Device, ExposureEventKind, OutcomeKind, Persona, Placement, Season
 from resolvers.sources.source import ProductSort
 
@@ -16,4 +17,5 @@ strawberry.enum(OutcomeKind, description="What a viewer did after a decision.")
 strawberry.enum(ExposureEventKind, description="What became of a variant that a viewer was given.")
 strawberry.enum(ProductSort, description="Orders a list of products can come in.")
 strawberry.enum(ComponentReason, description="Why a component is as it is.")
+strawberry.enum(Origin, name="SegmentSource", description="Where a segment comes from.")
 strawberry.enum(Decider, description="The layer that gave a flag's answer.")

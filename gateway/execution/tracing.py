@@ -172,6 +172,11 @@ class OperationTrace:
         """A new span below the operation's; the caller ends it."""
         return self._tracer.start_span(name, self._context)
 
+    def note_segments(self, segments: frozenset[str]) -> None:
+        """Which segments the viewer was taken for, separated by commas; nothing where none is known."""
+        if segments:
+            self.span.set_attribute("gateway.segment", ",".join(sorted(segments)))
+
     def note_errors(self, count: int) -> None:
         """Say that the answer carries `count` errors (nothing happens for zero)."""
         if count:

@@ -69,13 +69,19 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What a closing freezes: features as of the end of the period, each customer's segment, and segments' names."""
+    """What a closing freezes: features as of the end of the period, each customer's segment, and segments' names.
+
+    `days` is how far back features look, None for all there is. `remarks` say what was odd in the data, and what of it
+    was left out.
+    """
 
     period: Period
     table: Table
     labels: tuple[str, ...]
     names: Mapping[str, str]
     personas: tuple[str, ...]
+    days: int | None = None
+    remarks: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Nothing, when it can be frozen.
@@ -186,6 +192,8 @@ def encode_frozen(frozen: Frozen) -> bytes:
             "period": str(frozen.period),
             "names": dict(frozen.names),
             "personas": frozen.personas,
+            "days": frozen.days,
+            "remarks": frozen.remarks,
             "rows": _rows_record(Rows(frozen.table, frozen.labels)),
         }
     )
@@ -200,8 +208,15 @@ def decode_frozen(data: bytes) -> Frozen:
     try:
         record = orjson.loads(gzip.decompress(data))
         rows = _rows_of(record["rows"])
-        period = Period.parse(record["period"])
-        return Frozen(period, rows.table, rows.labels, dict(record["names"]), tuple(record["personas"]))
+        return Frozen(
+            Period.parse(record["period"]),
+            rows.table,
+            rows.labels,
+            dict(record["names"]),
+            tuple(record["personas"]),
+            record["days"],
+            tuple(record["remarks"]),
+        )
     except (OSError, EOFError, ValueError, KeyError, TypeError, InvalidPeriod) as error:
         raise ClosingDamaged(f"the frozen features cannot be read: {type(error).__name__}: {error}") from error
 

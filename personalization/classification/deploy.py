@@ -49,7 +49,10 @@ Step = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """What came of a closing. `refusal` says which gates refused the model, and by how much; None: it was deployed."""
+    """What came of a closing. `refusal` says which gates refused the model, and by how much; None: it was deployed.
+
+    `remarks` say what was odd in the data.
+    """
 
     period: str
     at: datetime
@@ -64,6 +67,7 @@ class Closed:
     dataset_sha256: str
     schema_hash: str
     evidence: Mapping[str, Json]
+    remarks: tuple[str, ...] = ()
 
 
 class Closings:
@@ -266,6 +270,7 @@ class Closings:
             dataset_sha256=dataset.sha256,
             schema_hash=closed.table.schema.hash,
             evidence=manifest.evidence,
+            remarks=closed.remarks,
         )
 
     def _score(self, closed: Frozen, manifest: Manifest) -> None:
@@ -312,7 +317,7 @@ def profiles_file(folder: Path, version: int) -> Path:
 def _closed(data: bytes) -> Closed:
     try:
         record: dict[str, Any] = orjson.loads(data)
-        return Closed(**{**record, "at": datetime.fromisoformat(record["at"])})
+        return Closed(**{**record, "at": datetime.fromisoformat(record["at"]), "remarks": tuple(record["remarks"])})
     except (ValueError, TypeError, KeyError) as error:
         raise ClosingDamaged(f"the record of a closing cannot be read: {type(error).__name__}: {error}") from error
 

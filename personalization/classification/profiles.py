@@ -49,7 +49,10 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a store says of itself. `priors` are by persona: the most usual segment and its share among them."""
+    """What a store says of itself. `priors` are by persona: the most usual segment and its share among them.
+
+    `days` is how far back the features looked, None for all there was.
+    """
 
     model: str
     period: str
@@ -57,6 +60,7 @@ class Head:
     segments: tuple[str, ...]
     names: Mapping[str, str]
     priors: Mapping[str, tuple[str, float]]
+    days: int | None = None
 
 
 class Profiles:
@@ -127,6 +131,7 @@ def encode_profiles(head: Head, customers: Sequence[str], best: Iterable[int], p
         "segments": head.segments,
         "names": dict(head.names),
         "priors": dict(head.priors),
+        "days": head.days,
         "width": width,
         "customers": len(keys),
         "sha256": sha256(body).hexdigest(),
@@ -160,4 +165,5 @@ def _head(record: Mapping[str, Any]) -> Head:
         tuple(record["segments"]),
         dict(record["names"]),
         {persona: (str(segment), float(share)) for persona, (segment, share) in record["priors"].items()},
+        record["days"],
     )

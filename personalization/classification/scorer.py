@@ -28,6 +28,7 @@ def score_all(model: "Classifier", closed: Frozen, label: str) -> bytes:
         segments=model.segments,
         names=closed.names,
         priors=priors([model.segments[index] for index in best], closed.personas),
+        days=closed.days,
     )
     return encode_profiles(head, closed.table.customers, best, scores.probabilities.max(axis=1).tolist())
 

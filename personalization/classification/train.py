@@ -7,8 +7,8 @@ from personalization.classification.dataset import Dataset, Part, Rows
 from personalization.classification.model import Classifier, TrainSettings, fit, softmax
 from personalization.classification.table import Table
 
-NEWCOMER = ("persona", "region")
-"""Columns that are known of somebody who was never seen at a closing."""
+NEWCOMER = ("persona", "role", "region", "recency", "tenure", "frequency", "monetary", "basket_size", "season")
+"""Columns that are known, from orders, of somebody who was never seen at a closing; see `newcomers.py`."""
 
 _EACH = 4
 _COOL, _HOT = 0.25, 8.0

@@ -29,11 +29,16 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SegmentSet:
-    """All segments, and what assigns customers to them."""
+    """All segments, and what assigns customers to them.
+
+    `days` is how many days the features looked back when the segments were defined, None for all there was: features of
+    another length mean something else.
+    """
 
     schema_hash: str
     scaling: Scaling
     segments: tuple[Segment, ...]
+    days: int | None = None
 
     def assign(self, table: FeatureTable) -> tuple[str, ...]:
         """The key of each customer's segment, in the order of the table.
@@ -63,7 +68,7 @@ def define(table: FeatureTable, k: int, names: Sequence[str] = (), *, seed: int 
         Segment(key, name, "", int(size), tuple(float(each) for each in centre))
         for (key, name), size, centre in zip(named, sizes, centres, strict=True)
     )
-    return SegmentSet(table.schema_hash, scaling, segments)
+    return SegmentSet(table.schema_hash, scaling, segments, table.days)
 
 
 def write_segments(path: Path, segments: SegmentSet) -> None:
@@ -81,7 +86,7 @@ def read_segments(path: Path) -> SegmentSet:
         members: dict[str, Any] = orjson.loads(path.read_bytes())
         scaling = Scaling(tuple(Column(**each) for each in members["scaling"]["columns"]))
         segments = tuple(Segment(**{**each, "centre": tuple(each["centre"])}) for each in members["segments"])
-        found = SegmentSet(members["schema_hash"], scaling, segments)
+        found = SegmentSet(members["schema_hash"], scaling, segments, members.get("days"))
     except FileNotFoundError as error:
         raise InvalidSegments(f"there is no {path}, run `gateway segments define`") from error
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -15,6 +15,10 @@ class EmptyPeriod(SegmentationError):
     """Nobody ordered anything in the period, though some did before."""
 
 
+class MissingMonths(SegmentationError):
+    """Months that features look back to have no orders at all; the message names them."""
+
+
 class NotEnoughVariety(SegmentationError):
     """Too few customers, or too few that differ, for as many groups as were asked for."""
 

@@ -1,5 +1,6 @@
 """What is known of each customer as of a date: the declared features, and the table of them, computed by SQL."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,6 +87,11 @@ class FeatureTable:
         text = "\n".join(f"{each.key}\t{each.unit}\t{each.kind}" for each in self.features)
         return sha256(text.encode()).hexdigest()
 
+    @property
+    def days(self) -> int | None:
+        """How many days the period is long; None when it begins before all orders."""
+        return None if self.since == _LONG_AGO else (self.until - self.since).days
+
     def row(self, customer_id: str) -> Mapping[str, Value]:
         """The features of one customer; `KeyError` when it is not in the table."""
         try:
@@ -120,10 +126,9 @@ def compute_features(
         _register(runner, tables, Path(folder))
         target = Path(folder) / "features.parquet"
         runner.run_to_parquet(sql, target)
-        rows = list(rows_in(target))
-    _check(rows, start, until)
-    columns = {each.key: tuple(_value(row[each.key], each.kind) for row in rows) for each in features}
-    return FeatureTable(start, until, tuple(row["customer_id"] for row in rows), features, MappingProxyType(columns))
+        customers, columns = _columns(target, features)
+    _check(columns["frequency"], start, until)
+    return FeatureTable(start, until, customers, features, MappingProxyType(columns))
 
 
 def _register(runner: DuckDbRunner, tables: Mapping[str, Path], folder: Path) -> None:
@@ -132,17 +137,31 @@ def _register(runner: DuckDbRunner, tables: Mapping[str, Path], folder: Path) ->
         runner.register_parquet(name, [path])
 
 
-def _check(rows: Sequence[Mapping[str, object]], since: datetime, until: datetime) -> None:
-    if not rows:
+def _columns(path: Path, features: Sequence[Feature]) -> tuple[tuple[str, ...], dict[str, tuple[Value, ...]]]:
+    """Customers and columns; a row at a time, so that a million customers fit into memory."""
+    customers: list[str] = []
+    columns: list[list[Value]] = [[] for _ in features]
+    wanted = [(each.key, each.kind, column.append) for each, column in zip(features, columns, strict=True)]
+    for row in rows_in(path):
+        customers.append(row["customer_id"])
+        for key, kind, append in wanted:
+            append(_value(row[key], kind))
+    return tuple(customers), {each.key: tuple(column) for each, column in zip(features, columns, strict=True)}
+
+
+def _check(frequency: Sequence[Value], since: datetime, until: datetime) -> None:
+    if not frequency:
         raise NoCustomers(f"nobody ordered anything before {until.isoformat()}; choose a later date")
-    if not any(row["frequency"] for row in rows):
+    if not any(frequency):
         raise EmptyPeriod(f"nobody ordered anything from {since.isoformat()} to {until.isoformat()}")
 
 
 def _value(value: object, kind: Kind) -> Value:
     if value is None:
         return None
-    return float(str(value)) if kind is Kind.NUMERIC else str(value)
+    if kind is Kind.NUMERIC:
+        return float(value if isinstance(value, float) else str(value))
+    return sys.intern(str(value))  # few words, many customers
 
 
 def _sql(since: datetime, until: datetime, categories: Sequence[str], components: Sequence[str]) -> str:

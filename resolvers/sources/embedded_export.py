@@ -17,6 +17,24 @@ LARGEST_CATEGORIES = (
 """The categories whose shares are features; fixed, so that features keep their columns."""
 
 
+KNOWN_AT_CLOSINGS = (
+    "recency",
+    "tenure",
+    "frequency",
+    "monetary",
+    "basket_size",
+    "price_level",
+    "coupon_use",
+    "season",
+    "region",
+    *(f"share.{category}" for category in LARGEST_CATEGORIES),
+)
+"""What classifiers of this shop learn from. Not `role`, `team_size` and `sponsor_depth`: they follow the whole year."""
+
+DEFAULT_SEGMENTS = Path(__file__).parent / "completejourney" / "segments.json"
+"""Segments of this shop for those who have not defined any: by 90 days before October 2017."""
+
+
 def export_shop(folder: Path) -> Mapping[str, Path]:
     """Write order lines, customers and sponsors as Parquet into the folder; the files by the name of their table.
 

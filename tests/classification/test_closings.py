@@ -1,13 +1,17 @@
 """Closings: the same bytes twice, gates that refuse, and a run that may die before any of its steps."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copytree
+from signal import SIGKILL
 
 import pytest
 
 from personalization.classification.dataset import Part, Period, build_dataset, decode_frozen, encode_frozen
-from personalization.classification.deploy import SEGMENT_MODEL, Closings, profiles_file, read_profiles
+from personalization.classification.deploy import SEGMENT_MODEL, Closed, Closings, profiles_file, read_profiles
 from personalization.classification.errors import ClosingRefused, InvalidPeriod, ProfilesDamaged, SchemaMismatch
 from personalization.classification.model import TrainSettings, load_classifier
 from personalization.classification.profiles import Origin, decode_profiles
@@ -21,19 +25,26 @@ OCTOBER, NOVEMBER = Period.parse("2017-10"), Period.parse("2017-11")
 STEPS = ("freeze", "data set", "train", "store", "score", "promote", "record")
 
 
-class Died(Exception):
-    """The process died here."""
-
-
-def closings(folder: Path, dies_at: str | None = None) -> tuple[Closings, ModelRegistry]:
+def closings(folder: Path) -> tuple[Closings, ModelRegistry]:
     clock = ManualClock(datetime(2018, 1, 1, tzinfo=UTC))
     registry = ModelRegistry(folder / "registry", clock)
+    return Closings(folder, registry, clock), registry
 
-    def step(doing: str) -> None:
-        if doing == dies_at:
-            raise Died(doing)
 
-    return Closings(folder, registry, clock, step), registry
+@pytest.fixture(scope="module")
+def october(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which October is closed."""
+    folder = tmp_path_factory.mktemp("october")
+    closings(folder)[0].run(OCTOBER, Shoppers())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def november(october: Path, tmp_path_factory: pytest.TempPathFactory) -> Closed:
+    """What comes of November there, when nothing goes wrong."""
+    folder = tmp_path_factory.mktemp("november")
+    copytree(october, folder, dirs_exist_ok=True)
+    return closings(folder)[0].run(NOVEMBER, Shoppers())
 
 
 def test_a_closing_deploys_a_model_and_scores_everybody(tmp_path: Path) -> None:
@@ -79,19 +90,18 @@ def test_a_worse_model_is_refused_and_the_live_one_scores(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("dies_at", STEPS)
-def test_a_closing_that_died_is_completed_by_the_next_run(tmp_path: Path, dies_at: str) -> None:
-    whole, _ = closings(tmp_path / "whole")
-    whole.run(OCTOBER, Shoppers())
-    expected = whole.run(NOVEMBER, Shoppers())
-
-    run, registry = closings(tmp_path / "killed")
-    run.run(OCTOBER, Shoppers())
-    with pytest.raises(Died):
-        closings(tmp_path / "killed", dies_at)[0].run(NOVEMBER, Shoppers())
+def test_a_closing_that_was_killed_is_completed_by_the_next_run(
+    tmp_path: Path, october: Path, november: Closed, dies_at: str
+) -> None:
+    copytree(october, tmp_path, dirs_exist_ok=True)
+    command = [sys.executable, "-m", "tests.classification.killed", str(tmp_path), str(NOVEMBER), dies_at]
+    killed = subprocess.run(command, timeout=60, check=False)
+    assert killed.returncode == -SIGKILL
+    run, registry = closings(tmp_path)
     live = registry.pointer(SEGMENT_MODEL).live
     assert live is not None
-    read_profiles(tmp_path / "killed", live)
-    assert run.run(NOVEMBER, Shoppers()) == expected
+    assert len(read_profiles(tmp_path, live)) == 400
+    assert run.run(NOVEMBER, Shoppers()) == november
     assert len(registry.versions(SEGMENT_MODEL)) == 2
 
 

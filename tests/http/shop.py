@@ -48,6 +48,11 @@ class ShopVisit:
     trace: OperationTrace | None = None
     context: dict[str, object] = field(default_factory=dict)
 
+    @property
+    def segments(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
     def extensions(self) -> dict[str, object]:
         return {"context": self.context} if self.context else {}
 

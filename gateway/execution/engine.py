@@ -130,7 +130,7 @@ class Engine:
             return await result if inspect.isawaitable(result) else result
         ours = cast("Visit", visit)
         executor = self._keeper(ready, self._keeping).for_visit(ours)
-        executor.notes = notes
+        executor.lookup.notes = notes
         lanes = ready.lanes
         if lanes is not None and lanes.warm:
             return await lanes.run(ours, executor)

@@ -107,10 +107,10 @@ class Lanes:
         key = lane.key
         if key is None:
             try:
-                key = await executor.audience_key(lane.form, lane.claimed)
+                key = await executor.lookup.audience_key(lane.form, lane.claimed)
             except Exception:  # the field's own resolver will say what is wrong with the context
                 return None
-        return executor.found(lane.form, key, lane.details, lane.path) if key is not None else None
+        return executor.lookup.found(lane.form, key, lane.details, lane.path) if key is not None else None
 
     def _begun(self, executor: KeepingExecutor, lane: KeptLane) -> "asyncio.Future[Any]":
         self.warm = False

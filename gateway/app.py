@@ -27,6 +27,7 @@ from gateway.graphiql import graphiql_routes
 from gateway.health import health_routes
 from gateway.ofrep import ofrep_routes
 from gateway.settings import Settings
+from gateway.short_way import ShortWay
 from gateway.storefront import storefront_routes
 from gateway.telemetry import Telemetry, TraceMiddleware, build_telemetry
 from gateway.visitor import SetVisitorCookie
@@ -92,6 +93,7 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
                 expose_headers=["ETag", "Traceresponse", "Server-Timing"],
                 max_age=600,
             ),
+            Middleware(ShortWay, route=graphql, shortcut=assembly.shortcut),
             Middleware(SetVisitorCookie),
             Middleware(Straight, route=graphql),
         ],

@@ -44,6 +44,7 @@ from gateway.purges import Purges
 from gateway.purging import Purging
 from gateway.settings import Settings
 from gateway.shop import open_source
+from gateway.short_way import Shortcut
 from gateway.storefront import Storefront
 from gateway.tags import EventIntake
 from gateway.telemetry import Telemetry
@@ -79,6 +80,7 @@ class Doors:
     """What requests come in by, once everything behind is open."""
 
     graphql: GraphQLEndpoint
+    shortcut: Shortcut | None
     events: EventIntake
     collector: Ga4Collector
     previews: Previews
@@ -123,6 +125,10 @@ class Assembly:
     def graphql(self) -> ASGIApp:
         """The GraphQL endpoint, as an ASGI application."""
         return _GraphQLDoor(self)
+
+    def shortcut(self) -> Shortcut | None:
+        """What answers requests that came before; None where there is none, and before anything is open."""
+        return self._doors.shortcut if self._doors is not None else None
 
     async def events(self, request: Request) -> Response:
         """Take in the events of a page."""
@@ -216,7 +222,8 @@ class Assembly:
         )
         events = EventIntake(personalization.outcomes, viewers.viewer, event_rate)
         ofrep = self._ofrep(stack, visits, personalized, [flags.subscribe])
-        endpoint = await self._endpoint(visits, cache)
+        engine, endpoint = await self._endpoint(visits, cache)
+        shortcut = Shortcut(endpoint, engine, visits) if settings.short_way and cache is not None else None
         purging = Purging(purges, viewers.viewer)
         console = await open_console(settings, keys.cookie, clock, registry, flags, viewers.viewer)
         stack.push_async_callback(console.aclose)
@@ -225,6 +232,7 @@ class Assembly:
         )
         return Doors(
             graphql=endpoint,
+            shortcut=shortcut,
             events=events,
             collector=Ga4Collector(events, registry),
             previews=previews,
@@ -298,7 +306,7 @@ class Assembly:
             registry=self._telemetry.registry,
         )
 
-    async def _endpoint(self, visits: Visits, cache: FragmentCache | None) -> GraphQLEndpoint:
+    async def _endpoint(self, visits: Visits, cache: FragmentCache | None) -> tuple[Engine, GraphQLEndpoint]:
         settings, registry = self._settings, self._telemetry.registry
         schema = executable(build_schema())
         self._instrument(schema, registry)
@@ -311,7 +319,7 @@ class Assembly:
             hide_suggestions=not settings.introspection,
             keeping=keeping(cache, settings) if cache is not None else None,
         )
-        return GraphQLEndpoint(
+        endpoint = GraphQLEndpoint(
             documents=documents,
             engine=engine,
             open_visit=visits.open,
@@ -322,6 +330,7 @@ class Assembly:
             registry=registry,
             graphiql="/graphiql/",
         )
+        return engine, endpoint
 
     async def _warm(self, source: CommerceSource, standby: StandbyShelves) -> None:
         """Have the bestsellers at hand before the first visit. A shop that is down now may be up later."""

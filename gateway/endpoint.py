@@ -96,6 +96,10 @@ class GraphQLEndpoint:
             ("code",),
             registry=registry,
         )
+        self._ok = self._answers.labels("OK")
+        self._short = Counter(
+            "gateway_short_answers", "GraphQL answers that were given the short way, among all.", registry=registry
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; nothing is raised unless the answer breaks off in the middle."""
@@ -115,6 +119,16 @@ class GraphQLEndpoint:
             await answer.refuse(refused)
         finally:
             self._answers.labels(code).inc()
+
+    def known(self, body: bytes) -> Asked | None:
+        """What a body asks for that came before."""
+        return self._requests.find(body)
+
+    def answered(self) -> None:
+        """A request that came before was answered elsewhere, without errors."""
+        self._documents.found_again()
+        self._ok.inc()
+        self._short.inc()
 
     async def _respond(self, request: Request, answer: Answer) -> str:
         """Answer the request; the code of the first error in it, or `OK`."""

@@ -179,6 +179,10 @@ class Settings(BaseSettings):
         False, description="Whether a value that reads what its scope does not declare is an error, or just not kept."
     )
 
+    short_way: bool = Field(
+        True, description="Whether requests that came before are answered past all that they do not need."
+    )
+
     drain_timeout_s: float = Field(10.0, gt=0, description="Longest a stopping server finishes what it began.")
     otlp_endpoint: str | None = Field(
         None, description="Base address of an OTLP/HTTP receiver; unset, no traces leave the process."

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import datetime
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
@@ -65,8 +66,24 @@ class Viewers:
         session = visitor.session if visitor.known else hashlib.sha256(token.encode()).hexdigest()[:32]
         return self._customer(connection.headers, claims, session, fresh=visitor.known and visitor.fresh)
 
+    def returning(self, connection: HTTPConnection) -> "tuple[Viewer, datetime] | None":
+        """The visitor without a token whose cookie is good and needs no renewal, and until when; counts nothing."""
+        if "authorization" in connection.headers:
+            return None
+        visitor = self._cookies.read(connection.cookies.get(COOKIE))
+        if not visitor.known or visitor.due or visitor.due_at is None:
+            return None
+        return self._anonymous(connection.headers, visitor), visitor.due_at
+
+    def came_again(self) -> None:
+        """Count a visitor whom `returning` gave."""
+        self._visitors.inc()
+
     def _visitor(self, headers: Headers, visitor: Visitor) -> Viewer:
         self._visitors.inc()
+        return self._anonymous(headers, visitor)
+
+    def _anonymous(self, headers: Headers, visitor: Visitor) -> Viewer:
         return Viewer(
             subject=f"visitor:{visitor.id}",
             session=visitor.session,

@@ -40,7 +40,7 @@ class Visitor:
     """A browser: `id` for as long as it keeps the cookie, `session` until it idles.
 
     `due` says that the cookie must be sent (again), `known` that the browser brought a good one, `fresh` that the
-    session begins with this request.
+    session begins with this request. Until `due_at` all of that stays as it is.
     """
 
     id: str
@@ -48,6 +48,7 @@ class Visitor:
     due: bool
     known: bool
     fresh: bool
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class VisitorCookies:
             return _newcomer()
         idled = age > IDLE
         session = secrets.token_urlsafe(16) if idled else known.session
-        return Visitor(known.id, session, due=age >= RENEWAL, known=True, fresh=idled)
+        due_at = known.signed_at + RENEWAL
+        return Visitor(known.id, session, due=age >= RENEWAL, known=True, fresh=idled, due_at=due_at)
 
     def _verify(self, value: str) -> "_Signed | None":
         try:

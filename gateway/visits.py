@@ -103,8 +103,14 @@ class Visits:
         finally:
             visit.cancel()
 
-    def of(self, viewer: Viewer, preview: Preview | None = None, address: str = "") -> Visit:
-        """A visit of this viewer, who asks from this address, from now on."""
+    def of(
+        self,
+        viewer: Viewer,
+        preview: Preview | None = None,
+        address: str = "",
+        known: dict[object, EffectiveContext] | None = None,
+    ) -> Visit:
+        """A visit of this viewer, who asks from this address, from now on; `known` is what `Contexts` has known."""
         deadline = Deadline.after(self.settings.request_timeout_ms / 1000 - _RESERVE_S, self.clock)
         personal_deadline = deadline.capped(self.settings.personalization_timeout_ms / 1000)
         loaders = Loaders(
@@ -132,7 +138,7 @@ class Visits:
             personal_deadline=personal_deadline,
             source=self.source,
             loaders=loaders,
-            contexts=Contexts(viewer, now, loaders.customer, segments),
+            contexts=Contexts(viewer, now, loaders.customer, segments, {} if known is None else known),
             components=self.components,
             flags=flags,
             decisions=self.personalization.decisions,

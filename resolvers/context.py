@@ -149,6 +149,8 @@ CustomerLoad = Callable[[str], Awaitable[Customer | None]]
 class Contexts:
     """Resolves what clients claim, each distinct claim once a visit.
 
+    `known` are contexts that this viewer's claims had earlier, in the same season and by the same classifier, where no
+    customer was read for them.
     `greet` is told of which audience the viewer is, as soon as it is known; once at most.
     """
 
@@ -156,9 +158,11 @@ class Contexts:
     now: datetime
     customer: CustomerLoad
     segments: Segmenter
+    known: dict[object, EffectiveContext] = field(default_factory=dict)
     greet: Callable[[Audience], None] | None = None
     _resolved: dict[object, EffectiveContext] = field(default_factory=dict)
     _resolving: dict[object, asyncio.Future[EffectiveContext]] = field(default_factory=dict)
+    _last: tuple[Context, EffectiveContext] | None = None
 
     async def resolve(self, claimed: Context) -> EffectiveContext:
         """The effective context of a claim; nobody has to wait unless a customer must be read.
@@ -168,21 +172,30 @@ class Contexts:
             InvalidArgument: a member is malformed.
             SourceError, DeadlineExceeded: the customer could not be read, so the right could not be checked.
         """
-        key = claimed.identity()
-        resolved = self._resolved.get(key)
+        resolved = self.at_hand(claimed)
         if resolved is not None:
             return resolved
-        customer_id = self._customer_id(claimed)
-        if customer_id is None:
-            assigned = None if self.viewer.audience else self.segments.assumed(self._role(None, own=True))
-            resolved = self._resolved[key] = self._filled_in(claimed, None, None, assigned)
-            return resolved
+        key, customer_id = claimed.identity(), str(self._customer_id(claimed))
         resolving = self._resolving.get(key)
         if resolving is None:
             resolving = self._resolving[key] = asyncio.ensure_future(self._with_customer(key, claimed, customer_id))
             resolving.add_done_callback(_retrieve)
         # Shielded: one field that is cancelled must not take the context from the others.
         return await asyncio.shield(resolving)
+
+    def at_hand(self, claimed: Context) -> EffectiveContext | None:
+        """The effective context of a claim, None when a customer must be read for it; raises as `resolve` does."""
+        same = self._last
+        if same is not None and same[0] is claimed:
+            return same[1]
+        key = claimed.identity()
+        resolved = self._resolved.get(key)
+        if resolved is None and self._customer_id(claimed) is None:
+            resolved = self.known.get(key) or self._without_customer(claimed)
+            self.known[key] = self._resolved[key] = resolved
+        if resolved is not None:
+            self._last = (claimed, resolved)
+        return resolved
 
     @property
     def used(self) -> tuple[EffectiveContext, ...]:
@@ -193,6 +206,10 @@ class Contexts:
 
     def _customer_id(self, claimed: Context) -> str | None:
         return str(claimed.customer_id) if claimed.customer_id is not None else self.viewer.customer_id
+
+    def _without_customer(self, claimed: Context) -> EffectiveContext:
+        assigned = None if self.viewer.audience else self.segments.assumed(self._role(None, own=True))
+        return self._filled_in(claimed, None, None, assigned)
 
     async def _with_customer(self, key: object, claimed: Context, customer_id: str) -> EffectiveContext:
         customer = await self._allowed_customer(customer_id)

@@ -34,7 +34,9 @@ from gateway.execution.executor import KeepingExecutor
 from gateway.execution.forms import Forms
 from gateway.execution.keeping import Keeping, Note
 from gateway.execution.kept import Kept
-from gateway.execution.lanes import Lanes, lanes_of
+from gateway.execution.lanes import AtOnce, Lanes, lanes_of
+from gateway.execution.lookup import Lookup
+from resolvers.caching.cell import Cell
 from resolvers.visit import Visit
 
 Result = ExecutionResult | ExperimentalIncrementalExecutionResults
@@ -130,7 +132,7 @@ class Engine:
             return await result if inspect.isawaitable(result) else result
         ours = cast("Visit", visit)
         executor = self._keeper(ready, self._keeping).for_visit(ours)
-        executor.notes = notes
+        executor.lookup.notes = notes
         lanes = ready.lanes
         if lanes is not None and lanes.warm:
             return await lanes.run(ours, executor)
@@ -140,12 +142,23 @@ class Engine:
             lanes.warm = True
         return completed
 
+    def at_once(self, ready: Ready, visit: Visit) -> AtOnce | None:
+        """The result for a visit without preview, if all of it is kept or at hand; as `Lanes.at_once`."""
+        lanes, keeper = ready.lanes, ready.keeper
+        if lanes is None or keeper is None or not lanes.warm:
+            return None
+        visit.keeper = lookup = Lookup(keeper, visit)
+        return lanes.at_once(visit, lookup)
+
     def age(self, result: ExecutionResult) -> int:
         """Seconds since the oldest kept value in a result was made; 0 where nothing was kept."""
-        if self._keeping is None or not result.data:
+        return self.age_of([each.cell for each in (result.data or {}).values() if isinstance(each, Kept)])
+
+    def age_of(self, cells: Sequence[Cell]) -> int:
+        """Seconds since the oldest value in these cells was made; 0 for none."""
+        if self._keeping is None or not cells:
             return 0
-        made = [value.cell.oldest() for value in result.data.values() if isinstance(value, Kept)]
-        return max(0, int(self._keeping.cache.now() - min(made))) if made else 0
+        return max(0, int(self._keeping.cache.now() - min(cell.oldest() for cell in cells)))
 
     def is_kept(self, result: ExecutionResult) -> bool:
         """Whether all of a result is kept: nothing in it fell back, was late or depends on the moment."""

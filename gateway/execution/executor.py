@@ -4,8 +4,7 @@ What may be kept is decided by `@cacheControl` (gateway/execution/forms.py). Eve
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 from copy import copy
 from functools import partial
 from typing import Any, cast
@@ -26,14 +25,14 @@ from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.execution.forms import CONTEXT, Form, Forms
-from gateway.execution.keeping import NOT_ALLOWED, PRIVATE, Identified, Keeping, Note, Unit
+from gateway.execution.keeping import NOT_ALLOWED, PRIVATE, Keeping, Unit
 from gateway.execution.kept import Kept, has_absence, take_apart
+from gateway.execution.lookup import Lookup, Place
 from resolvers.cache_control import CacheScope
 from resolvers.caching.cache import Made
-from resolvers.caching.cell import Cell
 from resolvers.context import Context
-from resolvers.errors import NotRenewed, UndeclaredRead
-from resolvers.observing import AUDIENCE, MEMBERS, Reads, observed
+from resolvers.errors import UndeclaredRead
+from resolvers.observing import AUDIENCE, Reads, observed
 from resolvers.schema import CONVERT
 from resolvers.visit import Visit
 
@@ -45,18 +44,17 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     keeping: "Keeping"
     forms: Forms
+    lookup: Lookup
     began: float
     epoch: int
     unit: Unit | None = None
-    renewing: bool = False
-    verifying: bool = False
-    notes: list[Note] | None = None
 
     def equip(self, keeping: "Keeping", forms: Forms) -> None:
         """Take what belongs to all executions of this operation with these variables."""
         self.keeping = keeping
         self.forms = forms
         self.roots: dict[str | int, FieldDetailsList] = {}
+        self.places: dict[tuple[str, str], tuple[Place, ...]] = {}
         self.query_type = self.schema.query_type
 
     def for_visit(self, visit: Visit) -> "KeepingExecutor":
@@ -66,7 +64,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         executor.background_futures = set()
         executor.context_value = visit
         executor.began, executor.epoch = self.keeping.cache.now(), self.keeping.cache.epoch
-        visit.keeper = executor
+        executor.lookup = visit.keeper = Lookup(executor, visit)
         return executor
 
     @property
@@ -88,6 +86,10 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
             found = known[key] = super().collect_subfields(return_type, field_details_list)
         return found
 
+    def form_of(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Form:
+        """The form of a field."""
+        return self.forms.of_field(self, parent, details)
+
     def execute_field(
         self,
         parent_type: GraphQLObjectType,
@@ -98,7 +100,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> Any:
         """The completed value of a field, or what is kept of it."""
         if path[0] is None and parent_type is self.query_type and self.unit is None:
-            form = self.forms.of_field(self, parent_type, field_details_list)
+            form = self.form_of(parent_type, field_details_list)
             if form.keepable:
                 return self._root(form, field_details_list, path, position_context)
             self.roots[path[1]] = field_details_list
@@ -107,7 +109,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
                 return source.kept[path[1]]
             name = field_details_list[0].node.name.value
             if name == identified.field and source.identity is not None:
-                form = self.forms.of_field(self, parent_type, field_details_list)
+                form = self.form_of(parent_type, field_details_list)
                 if form.keepable:
                     return self._filling(form, parent_type, source, field_details_list, path, position_context)
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
@@ -132,63 +134,6 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
             self.unit.tags.add(f"{name}:{tag(result)}")
         return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
 
-    def ready(self, root: str, field: str, identity: object) -> Mapping[str, object] | None:
-        """What `resolvers.visit.Keeper` promises."""
-        details = self.roots.get(root)
-        if details is None or self.renewing:
-            return None
-        definition = self.schema.get_field(cast("GraphQLObjectType", self.query_type), details[0].node.name.value)
-        type_ = cast("GraphQLObjectType", self.schema.type_map[_named(definition)])
-        identified = self.keeping.kinds.identified[type_.name]
-        found: dict[str, object] = {}
-        for response_name, below in self.collect_subfields(type_, details).grouped_field_set.items():
-            if below[0].node.name.value != field:
-                continue
-            form = self.forms.of_field(self, type_, below)
-            kept = (
-                self._find(form, form.key(orjson.dumps(identity), self.variable_values.coerced))
-                if form.keepable
-                else None
-            )
-            if kept is None:
-                return None
-            if not kept.cell.is_fresh(self.keeping.cache.now()):
-                path = Path(
-                    Path(None, root, cast("GraphQLObjectType", self.query_type).name), response_name, type_.name
-                )
-                make = partial(self._refill, identified, identity, form, type_, below, path)
-                self.keeping.cache.renew(kept.cell, make)
-            found[response_name] = kept
-        return found or None
-
-    def _find(self, form: Form, key: bytes) -> Kept | None:
-        """What is kept under a key and still good; while renewing, only what is fresh."""
-        cache = self.keeping.cache
-        cell = cache.find(key) if not self.verifying else None
-        if cell is None:
-            return None
-        now = cache.now()
-        text = cell.text(now)
-        if text is None:
-            return None
-        fresh = cell.is_fresh(now)
-        if self.renewing and not cell.is_fresh(now + self.keeping.ahead(form)):
-            return None
-        state = "hit" if fresh else "stale"
-        cache.metrics.looked(form.name, state)
-        self._trace(form, state)
-        self._note(form, state, cell)
-        return Kept(cell, text)
-
-    def found(self, form: Form, key: bytes, details: FieldDetailsList, path: Path) -> Kept | None:
-        """What is kept of a root field; if it is stale, it is made anew in the background."""
-        kept = self._find(form, key)
-        if kept is not None:
-            self._renew_if_stale(kept, form, details, path)
-            if self.keeping.is_sampled():
-                self.keeping.cache.renew(kept.cell, partial(self._verify, form, details, path, kept.text))
-        return kept
-
     async def complete_awaited(
         self,
         field: GraphQLField,
@@ -204,7 +149,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
     def _root(self, form: Form, details: FieldDetailsList, path: Path, position: Any) -> Any:
         if form.scope is CacheScope.PUBLIC:
             key = form.key(b"", self.variable_values.coerced)
-            return self.found(form, key, details, path) or self._made_once(form, key, details, path, position)
+            return self.lookup.found(form, key, details, path) or self._made_once(form, key, details, path, position)
         return self._for_audience(form, details, path, position)
 
     async def _for_audience(self, form: Form, details: FieldDetailsList, path: Path, position: Any) -> Any:
@@ -214,23 +159,10 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
             key = None
         if key is None:
             return await self._settled(self._execute(details, path, position))
-        return self.found(form, key, details, path) or await self._made_once(form, key, details, path, position)
+        return self.lookup.found(form, key, details, path) or await self._made_once(form, key, details, path, position)
 
     async def _audience_key(self, form: Form, details: FieldDetailsList) -> bytes | None:
-        """The key for those whom the context that is claimed belongs to; None where values are known to be private."""
-        return await self.audience_key(form, self._claimed(details))
-
-    async def audience_key(self, form: Form, claimed: Context | None) -> bytes | None:
-        """As `_audience_key`, for the claim of a field."""
-        if claimed is None:
-            return form.key(b"everyone", self.variable_values.coerced)
-        audience = self.keeping.cache.audience(form.id)
-        if PRIVATE in audience:
-            return None
-        visit = self.visit
-        context = await visit.contexts.resolve(claimed)
-        read = [getattr(context, name) if name in MEMBERS else getattr(visit.viewer, name) for name in audience]
-        return form.key(orjson.dumps([audience, read]), self.variable_values.coerced)
+        return await self.lookup.audience_key(form, self._claimed(details))
 
     def _claimed(self, details: FieldDetailsList) -> Context | None:
         parent = cast("GraphQLObjectType", self.query_type)
@@ -248,7 +180,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         flying = cache.flight(key)
         if flying is not None:
             await asyncio.shield(flying)
-            kept = self._find(form, key) if form.scope is CacheScope.PUBLIC else await self._found_again(form, details)
+            kept = await self._found_again(form, key, details)
             if kept is not None:
                 cache.metrics.looked(form.name, "shared")
                 return kept
@@ -256,17 +188,17 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         try:
             if cache.has_second_tier:
                 await cache.fetch([key])
-                kept = self._find(form, key)
+                kept = self.lookup.find(form, key)
                 if kept is not None:
                     return kept
             return await self._make_root(form, details, path, position)
         finally:
             cache.land(key)
 
-    async def _found_again(self, form: Form, details: FieldDetailsList) -> Kept | None:
-        """What is there now that more may be known of the audience."""
-        key = await self._audience_key(form, details)
-        return None if key is None else self._find(form, key)
+    async def _found_again(self, form: Form, key: bytes, details: FieldDetailsList) -> Kept | None:
+        """What is there now; by another key where more may be known of the audience."""
+        now = key if form.scope is CacheScope.PUBLIC else await self._audience_key(form, details)
+        return None if now is None else self.lookup.find(form, now)
 
     async def _make_root(self, form: Form, details: FieldDetailsList, path: Path, position: Any) -> Any:
         self._missed(form)
@@ -292,7 +224,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         """The completed value that `within` made, kept for those whom the claim's context belongs to."""
         unit = cast("Unit", within.unit)
         self.keeping.cache.learn(form.id, unit.reads.names | ({PRIVATE} if unit.reads.private else set()))
-        key = await self.audience_key(form, claimed)
+        key = await self.lookup.audience_key(form, claimed)
         return value if key is None else self._keep(form, key, unit, within, value)
 
     def _execute(self, details: FieldDetailsList, path: Path, position: Any) -> Any:
@@ -325,7 +257,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         result: Any,
     ) -> Any:
         key = form.key(identity.encode(), self.variable_values.coerced)
-        kept = self._find(form, key)
+        kept = self.lookup.find(form, key)
         if kept is not None:
             return kept
         make = partial(self._make_entity, form, key, identity, return_type, details, info, path, result)
@@ -333,7 +265,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     async def _fetched(self, form: Form, key: bytes, make: Callable[[], Any]) -> Any:
         await self.keeping.fetch(key)
-        kept = self._find(form, key)
+        kept = self.lookup.find(form, key)
         return kept if kept is not None else await self._settled(make())
 
     def _make_entity(
@@ -374,8 +306,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         reason = self._objection(form, unit, within)
         if reason is not None:
             self.keeping.cache.metrics.bypassed(form.name, reason)
-            self._trace(form, f"bypass: {reason}")
-            self._note(form, f"bypass: {reason}", None)
+            self.lookup.tell(form, f"bypass: {reason}", None)
             self._hand_up(unit)
             return value
         parts, holes = take_apart(value)
@@ -388,7 +319,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         if cell is None or text is None:
             self._hand_up(unit)
             return value
-        self._note(form, "miss", cell)
+        self.lookup.noted(form, "miss", cell)
         return Kept(cell, text)
 
     def _objection(self, form: Form, unit: Unit, within: "KeepingExecutor") -> str | None:
@@ -424,75 +355,31 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
             # Each in a place of its own: an error hides others only below the place that it made null.
             self.collected_errors.add(error, Path(path, number, None))
 
-    def _note(self, form: Form, state: str, cell: Cell | None) -> None:
-        if self.notes is not None:
-            self.notes.append(Note(form, state, cell))
-
     def _missed(self, form: Form) -> None:
         self.keeping.cache.metrics.looked(form.name, "miss")
-        self._trace(form, "miss")
-
-    def _trace(self, form: Form, state: str) -> None:
-        """Have the operation's span say what became of a personalized value; kept ones have no span of their own."""
-        if form.scope is CacheScope.SEGMENT and self.visit.trace is not None:
-            self.visit.trace.span.set_attribute(f"gateway.cache.{form.name}", state)
+        self.lookup.traced(form, "miss")
 
     async def _settled(self, value: Any) -> Any:
         return await value if self.is_awaitable(value) else value
 
-    def _renew_if_stale(self, kept: Kept, form: Form, details: FieldDetailsList, path: Path) -> None:
-        cache = self.keeping.cache
-        if not self.renewing and not kept.cell.is_fresh(cache.now()):
-            cache.renew(kept.cell, partial(self._renew_root, form, details, path))
+    async def root_anew(
+        self, visit: Visit, form: Form, details: FieldDetailsList, path: Path, *, from_nothing: bool = False
+    ) -> Any:
+        """What `Maker` promises."""
+        anew = self._anew(visit)
+        anew.lookup.verifying = from_nothing
+        return await anew._make_root(form, details, path, None)
 
-    async def _renew_root(self, form: Form, details: FieldDetailsList, path: Path) -> None:
-        async with self._again() as visit:
-            _check(await self._anew(visit)._make_root(form, details, path, None), form)
-
-    async def _verify(self, form: Form, details: FieldDetailsList, path: Path, served: bytes) -> None:
-        """Make a value anew from nothing that is kept, and compare it with what was served."""
-        async with self._again() as visit:
-            anew = self._anew(visit)
-            anew.verifying = True
-            value = await anew._make_root(form, details, path, None)
-        if isinstance(value, Kept) and value.text != served:
-            self.keeping.cache.metrics.mismatched(form.name)
-            _log.error("cache_mismatch", field=form.name, form=form.id.hex())
-            await self.keeping.cache.purge((form.name,))
-
-    async def _refill(
-        self,
-        identified: Identified,
-        identity: object,
-        form: Form,
-        parent: GraphQLObjectType,
-        details: FieldDetailsList,
-        path: Path,
-    ) -> None:
-        async with self._again() as visit:
-            source = await identified.refill(visit, identity)
-            _check(await self._anew(visit)._filling(form, parent, source, details, path, None), form)
-
-    def _again(self) -> AbstractAsyncContextManager[Visit]:
-        again = self.visit.again
-        if again is None:
-            raise NotRenewed("this visit cannot be made again")
-        return again()
+    async def field_anew(self, visit: Visit, source: Any, place: Place) -> Any:
+        """What `Maker` promises."""
+        filling = self._anew(visit)._filling
+        return await filling(place.form, place.parent, source, place.details, place.path, None)
 
     def _anew(self, visit: Visit) -> "KeepingExecutor":
         anew = self.for_visit(visit)
-        anew.renewing = True
+        anew.lookup.renewing = True
         anew.unit = None
         return anew
-
-
-def _check(value: object, form: Form) -> None:
-    if not isinstance(value, Kept):
-        raise NotRenewed(f"{form.name} could not be made anew")
-
-
-def _named(definition: GraphQLField | None) -> str:
-    return get_named_type(definition.type).name if definition is not None else ""
 
 
 def names_context(type_: GraphQLInputType) -> bool:

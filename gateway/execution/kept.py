@@ -11,13 +11,17 @@ _GAP: Final = b"\0"  # JSON never has one: in strings it is written \u0000
 
 
 class Kept:
-    """A value that is ready JSON. `cell` is where it is kept; that may be thrown out, the text is good here."""
+    """A value that is ready JSON. `cell` is where it is kept; that may be thrown out, the text is good here.
 
-    __slots__ = ("cell", "text")
+    `fresh` says that nobody has to make it anew yet.
+    """
 
-    def __init__(self, cell: Cell, text: bytes) -> None:
+    __slots__ = ("cell", "fresh", "text")
+
+    def __init__(self, cell: Cell, text: bytes, fresh: bool = True) -> None:
         self.cell = cell
         self.text = text
+        self.fresh = fresh
 
     def value(self) -> Any:
         """What it stands for, as a dict would be."""

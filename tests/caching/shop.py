@@ -105,6 +105,22 @@ class Pair:
         assert isinstance(result, ExecutionResult)
         return {"data": plain(result.data), "errors": told(result), "extensions": visit.extensions()}
 
+    async def ask_at_once(
+        self, query: str, variables: Mapping[str, Any] | None, viewer: Viewer
+    ) -> dict[str, Any] | None:
+        """The answer of the short way; None where the ordinary one is needed."""
+        try:
+            ready = self._ready(self.keeping, query, variables)
+        except RequestError:
+            return None
+        visit = self.visit(viewer)
+        visit.held = []
+        found = self.keeping.at_once(ready, visit)
+        visit.cancel()
+        if found is None:
+            return None
+        return {"data": orjson.loads(found.data), "errors": [], "extensions": visit.extensions()}
+
 
 def told(result: ExecutionResult) -> list[bytes]:
     """The errors of an answer, in an order of their own: they come as they happen."""

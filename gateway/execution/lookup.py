@@ -1,0 +1,207 @@
+"""Finding what is kept, for one execution. Nothing here waits; what is stale is made anew in the background."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, cast
+
+import orjson
+import structlog
+from graphql import GraphQLObjectType, GraphQLSchema, get_named_type
+from graphql.execution.collect_fields import CollectedFields, FieldDetailsList
+from graphql.execution.values import VariableValues
+from graphql.pyutils import Path
+
+from gateway.execution.forms import Form
+from gateway.execution.keeping import PRIVATE, Identified, Keeping, Note
+from gateway.execution.kept import Kept
+from resolvers.cache_control import CacheScope
+from resolvers.caching.cell import Cell
+from resolvers.context import Context, EffectiveContext
+from resolvers.errors import NotRenewed
+from resolvers.observing import MEMBERS
+from resolvers.visit import Visit
+
+_log = structlog.get_logger()
+
+
+class Maker(Protocol):
+    """What makes the values of an operation with its variables: `KeepingExecutor`."""
+
+    keeping: Keeping
+    schema: GraphQLSchema
+    query_type: GraphQLObjectType | None
+    variable_values: VariableValues
+    roots: dict[str | int, FieldDetailsList]
+    places: dict[tuple[str, str], "tuple[Place, ...]"]
+
+    def collect_subfields(
+        self, return_type: GraphQLObjectType, field_details_list: FieldDetailsList
+    ) -> CollectedFields:
+        """What is selected on an object of a field."""
+        ...
+
+    def form_of(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Form:
+        """The form of a field."""
+        ...
+
+    async def root_anew(
+        self, visit: Visit, form: Form, details: FieldDetailsList, path: Path, *, from_nothing: bool = False
+    ) -> Any:
+        """Make a root field's value and keep it; `from_nothing` that is kept."""
+        ...
+
+    async def field_anew(self, visit: Visit, source: Any, place: "Place") -> Any:
+        """Make the field of an identified object and keep it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where, below a root field, the field of an identified object stands."""
+
+    name: str
+    form: Form
+    parent: GraphQLObjectType
+    identified: Identified
+    details: FieldDetailsList
+    path: Path
+
+
+class Lookup:
+    """What one execution finds. While `renewing` only what is fresh counts, and nothing while `verifying`."""
+
+    __slots__ = ("_cache", "_maker", "notes", "renewing", "verifying", "visit")
+
+    def __init__(self, maker: Maker, visit: Visit) -> None:
+        self._maker = maker
+        self._cache = maker.keeping.cache
+        self.visit = visit
+        self.notes: list[Note] | None = None
+        self.renewing = False
+        self.verifying = False
+
+    def find(self, form: Form, key: bytes) -> Kept | None:
+        """What is kept under a key and still good; while renewing, only what is fresh."""
+        cache = self._cache
+        cell = cache.find(key) if not self.verifying else None
+        if cell is None:
+            return None
+        now = cache.now()
+        text = cell.text(now)
+        if text is None:
+            return None
+        fresh = cell.is_fresh(now)
+        if self.renewing and not cell.is_fresh(now + self._maker.keeping.ahead(form)):
+            return None
+        cache.metrics.looked(form.name, "hit" if fresh else "stale")
+        if self.visit.trace is not None or self.notes is not None:
+            self.tell(form, "hit" if fresh else "stale", cell)
+        return Kept(cell, text, fresh)
+
+    def found(self, form: Form, key: bytes, details: FieldDetailsList, path: Path) -> Kept | None:
+        """What is kept of a root field; if it is stale, it is made anew in the background."""
+        kept = self.find(form, key)
+        if kept is None:
+            return None
+        if not kept.fresh and not self.renewing:
+            self._cache.renew(kept.cell, partial(self._renew, form, details, path))
+        if self._maker.keeping.is_sampled():
+            self._cache.renew(kept.cell, partial(self._verify, form, details, path, kept.text))
+        return kept
+
+    def ready(self, root: str, field: str, identity: object) -> Mapping[str, object] | None:
+        """What `resolvers.visit.Keeper` promises."""
+        places = self._maker.places.get((root, field)) or self._places(root, field)
+        if not places or self.renewing:
+            return None
+        text, values = orjson.dumps(identity), self._maker.variable_values.coerced
+        found: dict[str, object] = {}
+        for place in places:
+            kept = self.find(place.form, place.form.key(text, values)) if place.form.keepable else None
+            if kept is None:
+                return None
+            if not kept.fresh:
+                self._cache.renew(kept.cell, partial(self._refill, identity, place))
+            found[place.name] = kept
+        return found
+
+    def everyones_key(self, form: Form) -> bytes:
+        """The key of a value for those who claim no context."""
+        return form.key(b"everyone", self._maker.variable_values.coerced)
+
+    async def audience_key(self, form: Form, claimed: Context | None) -> bytes | None:
+        """The key for those whom the context that is claimed belongs to; None where values are known to be private."""
+        if claimed is None:
+            return self.everyones_key(form)
+        if PRIVATE in self._cache.audience(form.id):
+            return None
+        return self.key_for(form, await self.visit.contexts.resolve(claimed))
+
+    def key_for(self, form: Form, context: EffectiveContext) -> bytes | None:
+        """As `audience_key`, for a context that is known."""
+        audience, viewer = self._cache.audience(form.id), self.visit.viewer
+        if PRIVATE in audience:
+            return None
+        read = [getattr(context if name in MEMBERS else viewer, name) for name in audience]
+        return form.key(orjson.dumps([audience, read]), self._maker.variable_values.coerced)
+
+    def tell(self, form: Form, state: str, cell: Cell | None) -> None:
+        """Have the operation's span, and whoever wants it explained, know what became of a value."""
+        self.traced(form, state)
+        self.noted(form, state, cell)
+
+    def traced(self, form: Form, state: str) -> None:
+        """Have the operation's span say what became of a personalized value; kept ones have no span of their own."""
+        if form.scope is CacheScope.SEGMENT and self.visit.trace is not None:
+            self.visit.trace.span.set_attribute(f"gateway.cache.{form.name}", state)
+
+    def noted(self, form: Form, state: str, cell: Cell | None) -> None:
+        """Note what became of a value, where that is to be explained."""
+        if self.notes is not None:
+            self.notes.append(Note(form, state, cell))
+
+    def _places(self, root: str, field: str) -> Sequence[Place]:
+        maker = self._maker
+        details, query = maker.roots.get(root), cast("GraphQLObjectType", maker.query_type)
+        definition = maker.schema.get_field(query, details[0].node.name.value) if details is not None else None
+        if details is None or definition is None:
+            return ()
+        type_ = cast("GraphQLObjectType", get_named_type(definition.type))
+        identified, above = maker.keeping.kinds.identified[type_.name], Path(None, root, query.name)
+        places = maker.places[(root, field)] = tuple(
+            Place(name, maker.form_of(type_, below), type_, identified, below, Path(above, name, type_.name))
+            for name, below in maker.collect_subfields(type_, details).grouped_field_set.items()
+            if below[0].node.name.value == field
+        )
+        return places
+
+    async def _renew(self, form: Form, details: FieldDetailsList, path: Path) -> None:
+        async with self._again() as visit:
+            _check(await self._maker.root_anew(visit, form, details, path), form)
+
+    async def _verify(self, form: Form, details: FieldDetailsList, path: Path, served: bytes) -> None:
+        """Make a value anew from nothing that is kept, and compare it with what was served."""
+        async with self._again() as visit:
+            value = await self._maker.root_anew(visit, form, details, path, from_nothing=True)
+        if isinstance(value, Kept) and value.text != served:
+            self._cache.metrics.mismatched(form.name)
+            _log.error("cache_mismatch", field=form.name, form=form.id.hex())
+            await self._cache.purge((form.name,))
+
+    async def _refill(self, identity: object, place: Place) -> None:
+        async with self._again() as visit:
+            source = await place.identified.refill(visit, identity)
+            _check(await self._maker.field_anew(visit, source, place), place.form)
+
+    def _again(self) -> AbstractAsyncContextManager[Visit]:
+        again = self.visit.again
+        if again is None:
+            raise NotRenewed("this visit cannot be made again")
+        return again()
+
+
+def _check(value: object, form: Form) -> None:
+    if not isinstance(value, Kept):
+        raise NotRenewed(f"{form.name} could not be made anew")

@@ -5,7 +5,7 @@ import { h, freshId, replace } from "../dom.js";
 import { ago, dated, number, plural } from "../format.js";
 import { section } from "./section.js";
 
-const BY_ITSELF = "gateway learn";
+const BY_THEMSELVES = ["gateway learn", "gateway closing"];
 const ORDER = ["shelf", "component", "segment"];
 const ABOUT = { shelf: "what shelves show", component: "versions of components and variants of flags", segment: "which segment a customer is in" };
 
@@ -49,7 +49,7 @@ class ModelCards {
     this.name = name;
     this.live = new Steps({ title: `${name}: the live version`, note: `It decides ${ABOUT[name] ?? "in its name"}. Rings are changes made by hand.` });
     this.worth = new Bars({ title: `${name}: what versions learned from`, note: name === "segment" ? "Rows of the closing that made each." : "Mean reward of the rows that each version added.", format: name === "segment" ? number : (value) => value.toFixed(2), totals: false, label: (state) => state, most: 8 });
-    this.evidence = new Intervals({ title: `${name}: evidence`, note: "What a policy would earn on held out rows: doubly robust, with its interval." });
+    this.evidence = new Intervals({ title: `${name}: evidence`, note: name === "segment" ? "Gain in macro-F1 on customers held out, with its interval." : "What a policy would earn on held out rows: doubly robust, with its interval." });
     this.dialog = new RollBack(name, changed);
     this.button = h("button", { type: "button", class: "danger", onclick: () => this.dialog.open(this.model) }, `Roll ${name} back…`);
     this.lineage = h("ol", { class: "lineage", "aria-label": `Lineage of the live version of ${name}` });
@@ -69,14 +69,14 @@ class ModelCards {
     const shown = [...model.versions].reverse();
     const value = (each) => (model.name === "segment" ? each.events : each.metrics.mean_reward) ?? null;
     const worth = shown.filter((each) => value(each) !== null).slice(0, 8);
-    if (worth.length) this.worth.draw({ rows: worth.map((each) => ({ name: each.label, parts: { [each.state]: value(each) }, hint: `${this.worth.format(value(each))} · ${plural(each.events ?? 0, "event")} so far` })), sentence: model.graduated ? "The apprentice has graduated." : "" });
+    if (worth.length) this.worth.draw({ rows: worth.map((each) => ({ name: each.label, parts: { [each.state]: value(each) }, hint: model.name === "segment" ? plural(value(each), "row") : `${this.worth.format(value(each))} · ${plural(each.events ?? 0, "event")} so far` })), sentence: model.graduated ? "The apprentice has graduated." : "" });
     else this.worth.empty(h("p", {}, "No version says what it learned from."));
     this.#evidence(shown);
   }
 
   #steps(model, last) {
     const steps = model.promotions.map((each) => ({
-      at: each.at, value: each.version, marked: each.by !== BY_ITSELF,
+      at: each.at, value: each.version, marked: !BY_THEMSELVES.includes(each.by),
       title: `${model.name}@${each.version} ${each.change}${each.by ? ` by ${each.by}` : ""}${each.because ? `: ${each.because}` : ""}`,
     }));
     const by = last.by ? ` by ${last.by}` : "";

@@ -40,7 +40,7 @@ export class SegmentsPanel {
   #closings(closings) {
     const last = closings.at(-1);
     replace(this.verdicts, (last?.verdicts ?? []).map((each) => h("li", { class: each.passed ? "passed" : "failed" }, h("b", {}, `${words(each.gate)} ${each.passed ? "passed" : "refused"}`), ` ${each.because}`)));
-    if (!last) return this.closings.empty(h("p", {}, "No closing yet."), h("p", {}, "A closing ends a commission period: it trains a classifier of segments, judges it, and deploys it with the profiles that it scored."));
+    if (!last) return this.closings.empty(h("p", {}, "No closing yet."), h("p", {}, "A closing ends a commission period: it trains a classifier of segments, judges it, and deploys it with the profiles that it scored."), h("code", {}, "gateway closing run 2017-10"));
     return this.closings.draw({
       rows: [...closings].reverse().map((each) => ({ name: each.period, parts: { [each.deployed ? "deployed" : "refused"]: each.macro_f1 }, hint: `${each.macro_f1.toFixed(3)}, ${each.model} ${each.deployed ? "deployed" : "refused"}` })),
       sentence: `${plural(closings.length, "closing")}; the last, of ${last.period}, on ${dated(last.at)}${last.refusal ? `, refused: ${last.refusal}` : ""}`,

@@ -35,6 +35,12 @@ class Served:
     def registry(self) -> ModelRegistry:
         return ModelRegistry(self.data_dir / REGISTRY_FOLDER, SystemClock())
 
+    def learned(self) -> int:
+        """Decisions of shelves that the live version has learned from."""
+        live = self.registry.pointer("shelf").live
+        data = None if live is None else self.registry.manifest("shelf", live).data
+        return 0 if data is None else data.events
+
 
 @pytest.fixture(scope="module")
 def served(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
@@ -43,9 +49,9 @@ def served(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     settings = {"learning": "true", "join_window_s": "1", "join_lateness_s": "0.2", "holdback": "0", "workers": "2"}
     with gateway_process(data_dir, **settings) as url:
         served = Served(url, data_dir, Visits(url, data_dir))
-        for versions in (1, 2):
+        for learned in (30, 60):
             served.visits.come(30)
-            wait_for(lambda least=versions: (served.registry.pointer("shelf").live or 0) >= least)  # type: ignore[misc]
+            wait_for(lambda all_of_them=learned: served.learned() == all_of_them)  # type: ignore[misc]
         yield served
 
 

@@ -123,6 +123,8 @@ async def test_a_running_gateway_follows_closings(closed: Path, open_gateway: Op
     known, new = known_and_new(closed)
     async with open_gateway() as client:
         assert (await told(client, known))["period"] == "2017-01"
+        await client.ask('{ components(names: ["hero"], context: {}) { name version } }', None, client.token(known))
+        purged = client.counted("gateway_cache_purged_total")
         await asyncio.to_thread(close, closed, FEBRUARY)
         async with asyncio.timeout(30):
             while True:
@@ -131,6 +133,8 @@ async def test_a_running_gateway_follows_closings(closed: Path, open_gateway: Op
                     break
                 await asyncio.sleep(0.05)
         assert found["model"] == "segment@2"
+        # What was kept for one of its segments is forgotten.
+        assert client.counted("gateway_cache_purged_total") > purged
         # Whoever is told by the new model is told by its profiles too.
         newcomer = await told(client, new)
         assert (newcomer["model"], newcomer["period"]) == ("segment@2", "2017-02")

@@ -61,6 +61,12 @@ FEATURES = (
 """What is computed of any shop; shares of categories and uses of components are added by name."""
 
 
+def schema_hash(features: Sequence[Feature]) -> str:
+    """SHA-256 of keys, units and kinds in their order."""
+    text = "\n".join(f"{each.key}\t{each.unit}\t{each.kind}" for each in features)
+    return sha256(text.encode()).hexdigest()
+
+
 def category_share(category: str) -> Feature:
     """The share of one category."""
     return Feature(f"share.{category}", f"Share of money spent on {category}.", "share", "order_lines")
@@ -86,9 +92,8 @@ class FeatureTable:
 
     @property
     def schema_hash(self) -> str:
-        """SHA-256 of keys, units and kinds in their order: tables of the same hash have the same columns."""
-        text = "\n".join(f"{each.key}\t{each.unit}\t{each.kind}" for each in self.features)
-        return sha256(text.encode()).hexdigest()
+        """Tables of the same hash have the same columns."""
+        return schema_hash(self.features)
 
     @property
     def days(self) -> int | None:

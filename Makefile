@@ -58,6 +58,7 @@ bench: $(VENV)/.dev ## Measure; prints ratios
 	$(BIN)/python -m bench.flags
 	$(BIN)/python -m bench.join
 	$(BIN)/python -m bench.learner
+	$(BIN)/python -m bench.closing
 	$(BIN)/python -m bench.loop
 	$(BIN)/python -m bench.learning
 	$(BIN)/python -m bench.page

@@ -54,17 +54,12 @@ def trigger_of(cron: str) -> CronTrigger:
         raise StartRefused(f"{cron!r} is no cron line, give five fields such as '0 3 1 * *': {error}") from error
 
 
-def run_calendar(
-    cron: str, close: Close, closed: Callable[[], Iterable[Period]], clock: Clock, stop: threading.Event | None = None
-) -> None:
-    """Close what is due now, then again at each time of the cron line, until SIGTERM or Ctrl+C; blocks.
+def run_calendar(times: CronTrigger, close: Close, closed: Callable[[], Iterable[Period]], clock: Clock) -> None:
+    """Close what is due now, then again at each of the times, until SIGTERM or Ctrl+C; blocks.
 
     A closing that cannot be run is logged and tried again the next time. What has begun is finished.
-
-    Raises:
-        StartRefused: the cron line is none.
     """
-    stop, trigger = stop or threading.Event(), trigger_of(cron)
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
 
@@ -75,10 +70,10 @@ def run_calendar(
 
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # what it does is logged here, in our words
     scheduler = BackgroundScheduler(timezone=UTC)
-    scheduler.add_job(tick, trigger, max_instances=1, coalesce=True, misfire_grace_time=_LATE_S, id="closing")
+    scheduler.add_job(tick, times, max_instances=1, coalesce=True, misfire_grace_time=_LATE_S, id="closing")
     tick()
     scheduler.start()
-    _log.info("closings_scheduled", cron=cron, next=str(scheduler.get_job("closing").next_run_time))
+    _log.info("closings_scheduled", next=str(scheduler.get_job("closing").next_run_time))
     stop.wait()
     scheduler.shutdown(wait=True)
 

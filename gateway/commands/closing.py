@@ -128,14 +128,14 @@ def schedule(
     """Close what is over now, then whatever is over at each of these times, until Ctrl+C or SIGTERM."""
     import sys
 
-    from gateway.closing_calendar import run_calendar
+    from gateway.closing_calendar import run_calendar, trigger_of
     from gateway.closings import closing_source, open_closings
     from gateway.logs import configure_logging
     from gateway.settings import Settings
     from personalization.classification.dataset import Period
     from personalization.clock import SystemClock
 
-    settings, clock = Settings(), SystemClock()
+    settings, clock, times = Settings(), SystemClock(), trigger_of(cron)
     configure_logging(settings.log_level, stream=sys.stderr)
     closings = open_closings(settings, clock)
 
@@ -143,7 +143,7 @@ def schedule(
         with closing_source(settings, clock, period, segments=segments, transactions=transactions) as shop:
             return closings.run(period, shop)
 
-    run_calendar(cron, close, lambda: [Period.parse(each.period) for each in closings.all()], clock)
+    run_calendar(times, close, lambda: [Period.parse(each.period) for each in closings.all()], clock)
 
 
 class Steps:

@@ -11,7 +11,7 @@ import orjson
 from personalization.files import write_whole
 from personalization.segmentation.clustering import Column, Scaling, centroids, nearest
 from personalization.segmentation.errors import InvalidSegments
-from personalization.segmentation.features import FeatureTable
+from personalization.segmentation.features import FeatureTable, schema_hash
 
 SEGMENTS_FILE = "segments.json"
 
@@ -44,10 +44,10 @@ class SegmentSet:
         """The key of each customer's segment, in the order of the table.
 
         Raises:
-            InvalidSegments: the table has other columns than the one these segments were defined on.
+            InvalidSegments: the table lacks a feature that these segments were found on, or has it in another unit.
         """
-        if table.schema_hash != self.schema_hash:
-            raise InvalidSegments(f"features {table.schema_hash[:12]} are not those of {self.schema_hash[:12]}")
+        if _schema(table, self.scaling) != self.schema_hash:
+            raise InvalidSegments("features have other units than those that the segments were defined on")
         centres = np.array([each.centre for each in self.segments])
         return tuple(self.segments[place].key for place in nearest(self.scaling.matrix(table), centres))
 
@@ -68,7 +68,7 @@ def define(table: FeatureTable, k: int, names: Sequence[str] = (), *, seed: int 
         Segment(key, name, "", int(size), tuple(float(each) for each in centre))
         for (key, name), size, centre in zip(named, sizes, centres, strict=True)
     )
-    return SegmentSet(table.schema_hash, scaling, segments, table.days)
+    return SegmentSet(_schema(table, scaling), scaling, segments, table.days)
 
 
 def write_segments(path: Path, segments: SegmentSet) -> None:
@@ -94,6 +94,15 @@ def read_segments(path: Path) -> SegmentSet:
     if not segments or any(len(each.centre) != len(scaling.columns) for each in segments):
         raise InvalidSegments(f"{path}: each segment needs a centre of {len(scaling.columns)} numbers")
     return found
+
+
+def _schema(table: FeatureTable, scaling: Scaling) -> str:
+    """The hash of the features that groups are found on, as the table has them."""
+    features = {each.key: each for each in table.features}
+    missing = [each.key for each in scaling.columns if each.key not in features]
+    if missing:
+        raise InvalidSegments(f"features are missing that the segments were defined on: {', '.join(missing)}")
+    return schema_hash([features[each.key] for each in scaling.columns])
 
 
 def _named(k: int, names: Sequence[str]) -> list[tuple[str, str]]:

@@ -18,6 +18,9 @@ from personalization.lake.shop_tables import SHOP_TABLES, write_shop_table
 from personalization.segmentation.errors import EmptyPeriod, NoCustomers
 
 _SQL = Path(__file__).parent / "sql" / "features.sql"
+_MEMORY = "2GB"
+"""Enough for a million customers with 14 million order lines; medians do not go to disk."""
+
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 Value = float | str | None
@@ -58,6 +61,12 @@ FEATURES = (
 """What is computed of any shop; shares of categories and uses of components are added by name."""
 
 
+def schema_hash(features: Sequence[Feature]) -> str:
+    """SHA-256 of keys, units and kinds in their order."""
+    text = "\n".join(f"{each.key}\t{each.unit}\t{each.kind}" for each in features)
+    return sha256(text.encode()).hexdigest()
+
+
 def category_share(category: str) -> Feature:
     """The share of one category."""
     return Feature(f"share.{category}", f"Share of money spent on {category}.", "share", "order_lines")
@@ -83,9 +92,8 @@ class FeatureTable:
 
     @property
     def schema_hash(self) -> str:
-        """SHA-256 of keys, units and kinds in their order: tables of the same hash have the same columns."""
-        text = "\n".join(f"{each.key}\t{each.unit}\t{each.kind}" for each in self.features)
-        return sha256(text.encode()).hexdigest()
+        """Tables of the same hash have the same columns."""
+        return schema_hash(self.features)
 
     @property
     def days(self) -> int | None:
@@ -122,10 +130,11 @@ def compute_features(
     start = since or _LONG_AGO
     features = (*FEATURES, *map(category_share, categories), *map(component_use, components))
     sql = _sql(start, until, categories, components)
-    with TemporaryDirectory() as folder, DuckDbRunner(spill=Path(folder)) as runner:
-        _register(runner, tables, Path(folder))
+    with TemporaryDirectory() as folder:
         target = Path(folder) / "features.parquet"
-        runner.run_to_parquet(sql, target)
+        with DuckDbRunner(memory=_MEMORY, spill=Path(folder)) as runner:
+            _register(runner, tables, Path(folder))
+            runner.run_to_parquet(sql, target)
         customers, columns = _columns(target, features)
     _check(columns["frequency"], start, until)
     return FeatureTable(start, until, customers, features, MappingProxyType(columns))

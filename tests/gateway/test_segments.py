@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from shutil import copytree
 
+import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -113,6 +114,30 @@ async def test_bandits_see_the_segment(closed: Path, open_gateway: Open) -> None
     assert decided[-1]["context"]["segment"] == found["segment"]
 
 
+async def test_flags_target_the_segment_and_the_cache_keeps_by_it(closed: Path, open_gateway: Open) -> None:
+    known, _ = known_and_new(closed)
+    profiles = read_profiles(closed, 1)
+    stored = profiles.find(known)
+    assert stored is not None
+    rule = {"if": [{"==": [{"var": "segment"}, stored.segment]}, "v2", "v1"]}
+    variants = {"v1": "v1", "v2": "v2"}
+    about = {"component": "hero"}
+    flag = {"state": "ENABLED", "variants": variants, "defaultVariant": "v1", "targeting": rule, "metadata": about}
+    folder = closed / "flags"
+    folder.mkdir()
+    (folder / "flags.json").write_bytes(orjson.dumps({"flags": {"component.hero": flag}}))
+    other = next(
+        each
+        for each in map(str, range(1, 300))
+        if (found := profiles.find(each)) is not None and found.segment != stored.segment
+    )
+    query = '{ components(names: ["hero"], context: {}) { version } }'
+    async with open_gateway(flags_dir=folder) as client:
+        for _ in range(2):  # made, then kept
+            given = [await client.ask(query, None, client.token(each)) for each in (known, other)]
+            assert [each["data"]["components"][0]["version"] for each in given] == ["v2", "v1"]
+
+
 async def test_without_a_classifier_there_is_no_segment(open_gateway: Open) -> None:
     async with open_gateway() as client:
         found = await told(client, "1")
@@ -123,6 +148,8 @@ async def test_a_running_gateway_follows_closings(closed: Path, open_gateway: Op
     known, new = known_and_new(closed)
     async with open_gateway() as client:
         assert (await told(client, known))["period"] == "2017-01"
+        await client.ask('{ components(names: ["hero"], context: {}) { name version } }', None, client.token(known))
+        purged = client.counted("gateway_cache_purged_total")
         await asyncio.to_thread(close, closed, FEBRUARY)
         async with asyncio.timeout(30):
             while True:
@@ -131,6 +158,8 @@ async def test_a_running_gateway_follows_closings(closed: Path, open_gateway: Op
                     break
                 await asyncio.sleep(0.05)
         assert found["model"] == "segment@2"
+        # What was kept for one of its segments is forgotten.
+        assert client.counted("gateway_cache_purged_total") > purged
         # Whoever is told by the new model is told by its profiles too.
         newcomer = await told(client, new)
         assert (newcomer["model"], newcomer["period"]) == ("segment@2", "2017-02")

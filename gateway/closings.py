@@ -88,7 +88,7 @@ def _of_transactions(
 ) -> "ShopClosings":
     from personalization.segmentation.closing import OF_TRANSACTIONS, ShopClosings, transactions_as_tables
     from personalization.segmentation.definitions import read_segments, write_segments
-    from personalization.segmentation.evaluation import read_transactions
+    from personalization.segmentation.transactions import read_transactions
 
     tables = transactions_as_tables(folder, read_transactions(transactions))
     own = segments_file(settings, segments)

@@ -15,9 +15,9 @@ from personalization.events import Persona
 from personalization.lake.shop_tables import ORDER_LINES, write_shop_table
 from personalization.segmentation.definitions import SegmentSet
 from personalization.segmentation.errors import EmptyPeriod, InvalidSegments, MissingMonths
-from personalization.segmentation.evaluation import Transaction
 from personalization.segmentation.features import FeatureTable, Kind, compute_features
 from personalization.segmentation.quality import Quality, quality_of
+from personalization.segmentation.transactions import Transaction
 
 OF_TRANSACTIONS = ("recency", "tenure", "frequency", "monetary", "season")
 """The features that differ between customers of whom nothing but transactions is known."""

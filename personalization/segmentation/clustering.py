@@ -1,8 +1,9 @@
 """Groups of customers: features made comparable, and k-means and Gaussian mixtures over a range of sizes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +11,15 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.mixture import GaussianMixture
 
-from personalization.segmentation.errors import NotEnoughVariety
+from personalization.segmentation.errors import InvalidFeatures, NotEnoughVariety
 from personalization.segmentation.features import FeatureTable, Kind
 
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Predict = Callable[[Matrix], Labels]
 
+_EVEN: Mapping[str, float] = MappingProxyType({})
+_LEAST_WEIGHT = 0.02
 _SKEWED = 1.0
 _SILHOUETTE_ROWS = 2_000
 _RESAMPLED_SHARE = 0.8
@@ -31,7 +34,10 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How one numeric feature becomes comparable: gaps take `fill`, `log` is ln(1 + x), then (x - mean) / scale."""
+    """How one numeric feature becomes comparable: gaps take `fill`, `log` is ln(1 + x), then (x - mean) / scale.
+
+    The scale is the standard deviation, over the weight that the feature was given.
+    """
 
     key: str
     fill: float
@@ -47,24 +53,25 @@ class Scaling:
     columns: tuple[Column, ...]
 
     @classmethod
-    def of(cls, table: FeatureTable) -> "Scaling":
-        """The scaling of a table's numeric features; those that are the same for everyone, or missing, are left out.
+    def of(cls, table: FeatureTable, keys: Collection[str] = (), weights: Mapping[str, float] = _EVEN) -> "Scaling":
+        """The scaling of these numeric features, all unless named; what is the same for everyone is left out.
 
         Gaps take the median. Features that are never negative and have a skewness over 1 are taken by logarithm.
+        A feature with a weight of 2 counts as if it were spread twice as far; those without one weigh 1.
 
         Raises:
+            InvalidFeatures: a key is not that of a numeric feature, or a value is infinite.
             NotEnoughVariety: no feature differs between customers.
         """
-        keys = [each.key for each in table.features if each.kind is Kind.NUMERIC]
-        found = (_column(key, _numbers(table, key)) for key in keys)
-        columns = tuple(each for each in found if each is not None)
-        if not columns:
+        columns = [_column(each, numbers(table, each), weights.get(each, 1.0)) for each in numeric_keys(table, keys)]
+        found = tuple(each for each in columns if each is not None)
+        if not found:
             raise NotEnoughVariety(f"all {len(table.customers)} customers are equal in every feature")
-        return cls(columns)
+        return cls(found)
 
     def matrix(self, table: FeatureTable) -> Matrix:
         """The comparable features: a row a customer, a column each of `columns`. `KeyError` when one is not there."""
-        return np.column_stack([_scaled(each, _numbers(table, each.key)) for each in self.columns])
+        return np.column_stack([_scaled(each, numbers(table, each.key)) for each in self.columns])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,31 @@ class Trial:
     silhouette: float
     stability: float
     sizes: tuple[float, ...]
+
+
+def numeric_keys(table: FeatureTable, keys: Collection[str] = ()) -> tuple[str, ...]:
+    """The numeric features of a table, or those of `keys`, in the order of the table.
+
+    Raises:
+        InvalidFeatures: a key is not among them; the message says which there are.
+    """
+    numeric = tuple(each.key for each in table.features if each.kind is Kind.NUMERIC)
+    wrong = sorted(set(keys) - set(numeric))
+    if wrong:
+        raise InvalidFeatures(f"no numeric feature {', '.join(wrong)}; there are {', '.join(numeric)}")
+    return tuple(each for each in numeric if not keys or each in keys)
+
+
+def numbers(table: FeatureTable, key: str) -> Matrix:
+    """The values of a numeric feature, a customer each; NaN is missing.
+
+    Raises:
+        InvalidFeatures: one is infinite.
+    """
+    values = np.array([np.nan if each is None else float(each) for each in table.columns[key]], dtype=np.float64)
+    if np.isinf(values).any():
+        raise InvalidFeatures(f"{key} of customer {table.customers[int(np.isinf(values).argmax())]} is infinite")
+    return values
 
 
 def explore(
@@ -156,19 +188,15 @@ def _fit(matrix: Matrix, method: Method, k: int, seed: int) -> Predict:
     return lambda rows: np.asarray(mixture.predict(rows), dtype=np.int64)
 
 
-def _numbers(table: FeatureTable, key: str) -> Matrix:
-    return np.array([np.nan if each is None else float(each) for each in table.columns[key]], dtype=np.float64)
-
-
-def _column(key: str, values: Matrix) -> Column | None:
-    if np.isnan(values).all():
+def _column(key: str, values: Matrix, weight: float) -> Column | None:
+    if np.isnan(values).all() or weight < _LEAST_WEIGHT:
         return None
     fill = float(np.nanmedian(values))
     filled = np.where(np.isnan(values), fill, values)
-    log = bool(filled.min() >= 0.0 and _skewness(filled) > _SKEWED)
+    log = bool(filled.min() >= 0.0 and skewness(filled) > _SKEWED)
     taken = np.log1p(filled) if log else filled
     mean, scale = float(taken.mean()), float(taken.std())
-    return None if scale < 1e-12 else Column(key, fill, log, mean, scale)
+    return None if scale < 1e-12 else Column(key, fill, log, mean, scale / weight)
 
 
 def _scaled(column: Column, values: Matrix) -> Matrix:
@@ -177,7 +205,7 @@ def _scaled(column: Column, values: Matrix) -> Matrix:
     return np.asarray((taken - column.mean) / column.scale, dtype=np.float64)
 
 
-def _skewness(values: Matrix) -> float:
+def skewness(values: Matrix) -> float:
     """The third standardized moment; 0 of values that are all the same."""
     spread = float(values.std())
     return 0.0 if spread < 1e-12 else float(np.mean(((values - values.mean()) / spread) ** 3))

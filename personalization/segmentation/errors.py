@@ -29,3 +29,7 @@ class InvalidSegments(SegmentationError):
 
 class InvalidTransactions(SegmentationError):
     """A file of transactions that cannot be read: which line, and what is wrong with it."""
+
+
+class InvalidFeatures(SegmentationError):
+    """A feature that is not there, is not a number where one is needed, or is infinite: which, and of whom."""

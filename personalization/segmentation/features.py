@@ -48,6 +48,8 @@ FEATURES = (
     Feature("recency", "Time since the last order.", "days", "order_lines"),
     Feature("tenure", "Time since the first order.", "days", "order_lines"),
     Feature("frequency", "Orders in the period; refunds are none.", "orders", "order_lines"),
+    Feature("recent_orders", "Orders in the last 90 days of the period.", "orders", "order_lines"),
+    Feature("active_months", "Months of the calendar with an order in the period.", "months", "order_lines"),
     Feature("monetary", "Money paid in the period, refunds taken off.", "currency", "order_lines"),
     Feature("basket_size", "Units in an order, on average.", "units", "order_lines"),
     Feature("price_level", "Price of a unit over the median of its category.", "ratio", "order_lines"),

@@ -23,6 +23,16 @@ class Identity:
     split: Mapping[str, tuple[str, ...]]
     merged: Mapping[str, tuple[str, ...]]
 
+    def renamed(self, keys: Mapping[str, str]) -> "Identity":
+        """The same with other keys for the new groups."""
+        return Identity(
+            {keys[new]: old for new, old in self.kept.items()},
+            tuple(keys[each] for each in self.appeared),
+            self.vanished,
+            {old: tuple(keys[each] for each in parts) for old, parts in self.split.items()},
+            {keys[new]: parts for new, parts in self.merged.items()},
+        )
+
 
 def match_segments(known: Mapping[str, str], found: Mapping[str, str]) -> Identity:
     """Match groups to known segments, each to one at most; both mappings are from customer to key.

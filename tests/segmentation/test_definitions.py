@@ -27,7 +27,7 @@ def test_names_must_be_keys_and_names(names: list[str]) -> None:
 
 
 def test_other_features_are_refused() -> None:
-    with pytest.raises(InvalidSegments, match="features are missing that the segments were defined on"):
+    with pytest.raises(InvalidSegments, match="features are missing that the segments were defined on: b"):
         define(three_groups(), 3).assign(table(a=[1.0]))
 
 

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from gateway.__main__ import app
 from personalization.segmentation.errors import EmptyPeriod, InvalidTransactions
-from personalization.segmentation.evaluation import Transaction, auc, evaluate, read_transactions
+from personalization.segmentation.evaluation import auc, evaluate
+from personalization.segmentation.transactions import Transaction, read_transactions
 
 
 def test_the_area_is_that_of_scikit_learn() -> None:
@@ -47,7 +48,8 @@ def test_the_embedded_shop_is_foretold_as_the_page_says(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["segments", "evaluate", "--transactions", str(file), "--cut", "2017-10-01"])
     assert (written.exit_code, told.exit_code) == (0, 0)
     assert written.stdout.split(" in ")[0] in page
-    customers, figures = told.stdout.splitlines()
+    customers, recipe, *_, figures, _difference = told.stdout.splitlines()
     assert customers in page
+    assert recipe in page
     found, said = (re.findall(r"0\.\d+", text) for text in (figures, page.split("AUC of segments' rates")[1]))
     assert [float(each) for each in found] == pytest.approx([float(each) for each in said[:2]], abs=0.01)

@@ -22,7 +22,13 @@ orders AS (
     FROM period GROUP BY customer_id, order_id HAVING SUM(paid_cents) >= 0
 ),
 ordering AS (
-    SELECT customer_id, COUNT(*) AS frequency, AVG(units) AS basket_size FROM orders GROUP BY customer_id
+    SELECT
+        customer_id,
+        COUNT(*) AS frequency,
+        COUNT(CASE WHEN placed_at >= ${until} - INTERVAL '90' DAY THEN 1 END) AS recent_orders,
+        COUNT(DISTINCT EXTRACT(YEAR FROM placed_at) * 12 + EXTRACT(MONTH FROM placed_at)) AS active_months,
+        AVG(units) AS basket_size
+    FROM orders GROUP BY customer_id
 ),
 spending AS (
     SELECT
@@ -70,6 +76,8 @@ SELECT
     EXTRACT(EPOCH FROM ${until} - seen.last_at) / 86400.0 AS recency,
     EXTRACT(EPOCH FROM ${until} - seen.first_at) / 86400.0 AS tenure,
     COALESCE(frequency, 0) AS frequency,
+    COALESCE(recent_orders, 0) AS recent_orders,
+    COALESCE(active_months, 0) AS active_months,
     COALESCE(monetary, 0.0) AS monetary,
     basket_size,
     price_level,

@@ -20,7 +20,7 @@ class Assignment:
     """A persona, a segment where one is known, and where they come from."""
 
     persona: Persona
-    segment: str | None
+    key: str | None
     mode: AnswerMode
     reason: str
     assigned: Assigned | None = None
@@ -56,7 +56,7 @@ class SegmentAssignment:
     """Shows an `Assignment`."""
 
     persona: Persona = listed("The persona, from the customer's role; `VISITOR` for anybody else.")
-    segment: str | None = listed("Key of the segment, such as `regulars`; null where none is known.")
+    key: str | None = listed("Key of the segment, such as `regulars`; null where none is known.")
     name: str | None = listed("Name of the segment, for people.")
     probability: float | None = listed(
         "How probable the segment is, above 0 and at most 1; of an assumed one, its share among those of the persona."

@@ -75,7 +75,7 @@ class Bar {
 function facts(page) {
   const told = [
     ["Persona", personaName(page.persona)],
-    ["Segment", page.segment?.segment ?? "none yet"],
+    ["Segment", page.segment?.name ?? page.segment?.key ?? "none yet"],
     ["Context", Object.entries(page.extensions.context ?? {}).filter(([name, value]) => value && name !== "persona").map(([name, value]) => `${name} ${value}`).join(", ")],
     ["Trace", page.trace.id],
   ];

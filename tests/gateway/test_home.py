@@ -21,7 +21,7 @@ async def test_without_a_context_everyone_gets_the_same(gateway: GatewayClient) 
         "reason": "NO_CONTEXT",
     }
     assert len(data["components"]) == 11
-    assert data["segment"] == {"persona": "VISITOR", "segment": None, "mode": "DEFAULT"}
+    assert data["segment"] == {"persona": "VISITOR", "key": None, "mode": "DEFAULT"}
     tile = data["catalog"]["edges"][0]["node"]
     assert tile["name"]
     assert float(tile["price"]["amount"]) > 0

@@ -21,7 +21,7 @@ from tests.gateway.conftest import Open
 
 SEGMENT = """
 query ($context: Context) {
-  segment(context: $context) { persona segment name probability model period source mode reason }
+  segment(context: $context) { persona key name probability model period source mode reason }
 }
 """
 JANUARY, FEBRUARY = Period(2017, 1), Period(2017, 2)
@@ -53,7 +53,7 @@ async def told(client: GatewayClient, customer: str | None = None, **context: ob
     token = None if customer is None else client.token(customer)
     answer = await client.ask(SEGMENT, {"context": context}, token)
     found: dict[str, object] = answer["data"]["segment"]
-    assert answer["extensions"]["context"]["segment"] == found["segment"]
+    assert answer["extensions"]["context"]["segment"] == found["key"]
     return found
 
 
@@ -73,7 +73,7 @@ async def test_a_customer_has_the_segment_of_the_closing(closed: Path, open_gate
         found = await told(client, known)
         assert client.counted("gateway_segments_given_total", origin="STORED") == 1
         assert client.counted("gateway_segment_profiles") == 700
-    assert found["segment"] == stored.segment
+    assert found["key"] == stored.segment
     assert found["name"] == NAMES[stored.segment]
     assert found["probability"] == pytest.approx(stored.probability)
     assert (found["model"], found["period"], found["source"]) == ("segment@1", "2017-01", "STORED")
@@ -85,7 +85,7 @@ async def test_a_newcomer_is_scored_by_what_is_known(closed: Path, open_gateway:
     async with open_gateway() as client:
         found = await told(client, new)
     assert found["source"] == "SCORED"
-    assert found["segment"] in NAMES
+    assert found["key"] in NAMES
     assert 0 < float(str(found["probability"])) <= 1
 
 
@@ -94,14 +94,14 @@ async def test_who_has_no_history_is_taken_for_what_is_usual(closed: Path, open_
     async with open_gateway() as client:
         visitor, nobody = await told(client), await told(client, "no-such-customer")
         builder = await client.ask(SEGMENT, {"context": {"persona": "BUILDER"}}, client.token("1", scope="preview"))
-        plain = await client.ask("{ segment { segment name source mode } }")
+        plain = await client.ask("{ segment { key name source mode } }")
     segment, share = profiles.head.priors[""]
     for found in (visitor, nobody):
-        assert (found["segment"], found["source"]) == (segment, "ASSUMED")
+        assert (found["key"], found["source"]) == (segment, "ASSUMED")
         assert found["probability"] == pytest.approx(share, abs=1e-6)
-    assert builder["data"]["segment"]["segment"] == profiles.head.priors["BUILDER"][0]
+    assert builder["data"]["segment"]["key"] == profiles.head.priors["BUILDER"][0]
     assert builder["data"]["segment"]["source"] == "ASSUMED"
-    assert plain["data"]["segment"] == {"segment": None, "name": None, "source": None, "mode": "DEFAULT"}
+    assert plain["data"]["segment"] == {"key": None, "name": None, "source": None, "mode": "DEFAULT"}
 
 
 async def test_bandits_see_the_segment(closed: Path, open_gateway: Open) -> None:
@@ -111,7 +111,7 @@ async def test_bandits_see_the_segment(closed: Path, open_gateway: Open) -> None
         await client.ask(query, None, client.token(known))
         decided = await client.events(DECISIONS)
         found = await told(client, known)
-    assert decided[-1]["context"]["segment"] == found["segment"]
+    assert decided[-1]["context"]["segment"] == found["key"]
 
 
 async def test_flags_target_the_segment_and_the_cache_keeps_by_it(closed: Path, open_gateway: Open) -> None:
@@ -141,7 +141,7 @@ async def test_flags_target_the_segment_and_the_cache_keeps_by_it(closed: Path, 
 async def test_without_a_classifier_there_is_no_segment(open_gateway: Open) -> None:
     async with open_gateway() as client:
         found = await told(client, "1")
-    assert (found["segment"], found["source"], found["mode"]) == (None, None, "PERSONALIZED")
+    assert (found["key"], found["source"], found["mode"]) == (None, None, "PERSONALIZED")
 
 
 async def test_a_running_gateway_follows_closings(closed: Path, open_gateway: Open) -> None:

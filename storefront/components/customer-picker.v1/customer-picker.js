@@ -19,7 +19,7 @@ export function render({ shopsFor }, page) {
     number, known,
     h("button", { class: "button is-small", type: "submit" }, "Choose"),
     current && h("button", { class: "button is-small is-plain", type: "button", onClick: () => choose(null) }, "Myself again"),
-    h("p", { class: "quiet" }, current ? `Customer ${current}, ${personaName(shopsFor.persona).toLowerCase()}${shopsFor.segment ? `, ${shopsFor.segment}` : ""}` : "Now for yourself"));
+    h("p", { class: "quiet" }, current ? `Customer ${current}, ${personaName(shopsFor.persona).toLowerCase()}${shopsFor.key ? `, ${shopsFor.key}` : ""}` : "Now for yourself"));
   return form;
 }
 

@@ -8,7 +8,7 @@ export function render({ team, teamBestsellers }) {
   if (!products.length) return null;
   const most = products[0].popularity;
   return h("section", { class: "team", "aria-labelledby": "team" },
-    h("div", { class: "team-head" }, h("h2", { id: "team" }, "What your team sells"), h("p", { class: "quiet" }, [personaName(team?.persona), team?.segment].filter(Boolean).join(", "))),
+    h("div", { class: "team-head" }, h("h2", { id: "team" }, "What your team sells"), h("p", { class: "quiet" }, [personaName(team?.persona), team?.key].filter(Boolean).join(", "))),
     h("ol", { class: "team-bars" }, ...products.map((it) => bar(it, most))));
 }
 

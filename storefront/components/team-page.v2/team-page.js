@@ -12,7 +12,7 @@ export function render({ teamTree, teamDepartments, teamNext }, page) {
   if (!teamDepartments?.length) return null;
   return page.shelved(
     h("section", { class: "tree", "aria-labelledby": "tree" },
-      h("div", { class: "tree-head" }, h("h2", { id: "tree" }, "What your team can sell"), h("p", { class: "quiet" }, `Products in each department${teamTree?.segment ? `, segment ${teamTree.segment}` : ""}`)),
+      h("div", { class: "tree-head" }, h("h2", { id: "tree" }, "What your team can sell"), h("p", { class: "quiet" }, `Products in each department${teamTree?.key ? `, segment ${teamTree.key}` : ""}`)),
       drawing(teamDepartments),
       teamNext?.products?.length ? next(teamNext.products) : null),
     teamNext?.decision,

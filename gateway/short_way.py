@@ -74,11 +74,11 @@ class Whole:
 
 
 class Shortcut:
-    """Answers what needs no waiting."""
+    """Answers what needs no waiting, by this engine."""
 
     def __init__(self, endpoint: GraphQLEndpoint, engine: Engine, visits: Visits) -> None:
         self._endpoint = endpoint
-        self._engine = engine
+        self.engine = engine
         self._visits = visits
         self._callers: LRUCache[_Pairs, Caller] = LRUCache(CALLERS)
 
@@ -105,15 +105,18 @@ class Shortcut:
         if asked is None:
             return None
         visit, greeted = self._visit(caller)
-        found = self._engine.at_once(asked.ready, visit)
-        if found is None or self._is_greeted(caller, greeted) or not self._recorded(visit):
+        try:
+            found = self.engine.at_once(asked.ready, visit)
+            if found is None or self._is_greeted(caller, greeted) or not self._recorded(visit):
+                return None
+            body = b"".join((b'{"data":', found.data, self._told(caller, visit), b"}"))
+        finally:
             visit.cancel()
-            return None
         cache_control = asked.operation.cache_control
-        age = self._engine.age_of(found.cells) if "max-age" in cache_control else 0
+        age = self.engine.age_of(found.cells) if "max-age" in cache_control else 0
         self._visits.viewers.came_again()
         self._endpoint.answered()
-        return Whole(b"".join((b'{"data":', found.data, self._told(caller, visit), b"}")), cache_control, age)
+        return Whole(body, cache_control, age)
 
     def _made(self, scope: Scope, now: datetime) -> Caller | None:
         headers = headers_of(scope)

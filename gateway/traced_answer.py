@@ -7,18 +7,43 @@ import structlog
 from opentelemetry.trace import Span, SpanContext, StatusCode, format_span_id, format_trace_id
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import Message, Scope, Send
+from structlog.typing import FilteringBoundLogger
 
 QUIET_ROUTES = frozenset({"/live", "/ready", "/metrics"})
 QUIET_PATHS = "/console/api/"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-log = structlog.get_logger("gateway.request")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class RequestMetrics:
-    """What is counted of every request; routes are templates, so their number is bounded."""
+class RequestLog:
+    """The logger of requests, made anew only when logging was configured anew: that costs as much as a look-up."""
 
-    __slots__ = ("_requests", "_seconds", "_series", "in_flight")
+    __slots__ = ("_logger", "_processors", "_wrapper")
+
+    def __init__(self) -> None:
+        self._wrapper: object = None
+        self._processors: object = None
+        self._logger: FilteringBoundLogger | None = None
+
+    @property
+    def logger(self) -> FilteringBoundLogger:
+        """What logs by the configuration of now."""
+        config = structlog.get_config()
+        logger = self._logger
+        if (
+            logger is None
+            or config["wrapper_class"] is not self._wrapper
+            or config["processors"] is not self._processors
+        ):
+            self._wrapper, self._processors = config["wrapper_class"], config["processors"]
+            logger = self._logger = structlog.get_logger("gateway.request").bind()
+        return logger
+
+
+class RequestMetrics:
+    """What is counted, and logged, of every request; routes are templates, so their number is bounded."""
+
+    __slots__ = ("_requests", "_seconds", "_series", "in_flight", "log")
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
@@ -34,6 +59,7 @@ class RequestMetrics:
         self.in_flight = Gauge(
             "gateway_requests_in_flight", "Requests being answered.", registry=registry, multiprocess_mode="livesum"
         )
+        self.log = RequestLog()
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -95,6 +121,7 @@ class TracedAnswer:
         seconds = perf_counter() - self._started
         route, method = route_of(self._scope), known_method(self._scope)
         self._metrics.observe(route, method, status, seconds)
+        log = self._metrics.log.logger
         report = log.debug if quiet(route) else log.info
         report("request", route=route, method=method, status=status, ms=round(seconds * 1000, 2))
         if self.span.is_recording():

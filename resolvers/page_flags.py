@@ -22,9 +22,9 @@ class PageFlags:
         self.flags = flags
         self._answers = answers
         self._ask_of = ask_of
-        self._decisions: BatchLoader[tuple[str, EffectiveContext], Answer] = BatchLoader(
-            "flags", self._decide, tracer=tracer, metrics=metrics
-        )
+        self._tracer = tracer
+        self._metrics = metrics
+        self._decisions: BatchLoader[tuple[str, EffectiveContext], Answer] | None = None
 
     async def answer(self, keys: Sequence[str], context: EffectiveContext | None) -> list[Answer]:
         """One answer for each key, in their order; without a context the public default. Never raises."""
@@ -32,12 +32,15 @@ class PageFlags:
         left = [key for key, answer in zip(keys, answers, strict=True) if answer is None]
         if context is None or not left:
             return [answer for answer in answers if answer is not None]
+        if self._decisions is None:  # made when it is needed: most pages are kept
+            self._decisions = BatchLoader("flags", self._decide, tracer=self._tracer, metrics=self._metrics)
         decided = iter(await self._decisions.load_many([(key, context) for key in left]))
         return [next(decided) if answer is None else answer for answer in answers]
 
     def cancel(self) -> None:
         """Stop what nobody waits for any more."""
-        self._decisions.cancel()
+        if self._decisions is not None:
+            self._decisions.cancel()
 
     async def _decide(self, asked: Sequence[tuple[str, EffectiveContext]]) -> list[Answer]:
         asks = {context: self._ask_of(context) for _, context in asked}

@@ -89,3 +89,4 @@ class Visit:
         """Stop the work that nobody waits for any more."""
         self.loaders.cancel()
         self.flags.cancel()
+        self.keeper = None  # it holds the visit: what is a circle is freed late, and every visit lands on cold memory

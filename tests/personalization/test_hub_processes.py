@@ -33,10 +33,18 @@ async def running(module: str, *arguments: str) -> AsyncIterator[Process]:
         await kill(process)
 
 
-async def kill(process: Process) -> None:
+async def kill(process: Process) -> list[str]:
+    """End it with -9; what it printed before it died, without a line that it did not finish.
+
+    asyncio waits for the ends of a child's pipes too, and stops reading one that nobody reads from: whoever waits for
+    a child that printed much, and does not read, waits for good.
+    """
+    assert process.stdout is not None
     if process.returncode is None:
         os.kill(process.pid, signal.SIGKILL)
+    printed = await process.stdout.read()
     await process.wait()
+    return printed.decode().split("\n")[:-1]
 
 
 async def lines(process: Process, count: int) -> list[str]:
@@ -49,12 +57,6 @@ async def lines(process: Process, count: int) -> list[str]:
             assert line.endswith(b"\n"), "the process ended"
             printed.append(line.decode().strip())
     return printed
-
-
-async def rest(process: Process) -> list[str]:
-    """What a process printed before it died, without a line that it did not finish."""
-    assert process.stdout is not None
-    return (await process.stdout.read()).decode().split("\n")[:-1]
 
 
 @pytest.fixture
@@ -79,8 +81,7 @@ async def test_everything_acknowledged_survives_kill_9(path: Path, hub: SqliteHu
     for life in ("first", "second"):
         async with running("appending", str(path), life) as process:
             acknowledged += await lines(process, 300)
-            await kill(process)
-            acknowledged += await rest(process)
+            acknowledged += await kill(process)
     there = await stored(hub)
     assert len(acknowledged) >= 600
     assert set(acknowledged) <= set(there)
@@ -103,8 +104,7 @@ async def test_readers_share_the_work_and_inherit_that_of_the_dead(path: Path, h
         both = asyncio.gather(lines(doomed, 1), lines(heir, 1))
         appended = await feed(hub, both)
         seen = [line for first in both.result() for line in first]
-        await kill(doomed)
-        seen += await rest(doomed)
+        seen += await kill(doomed)
         await hub.append(OUTCOMES, numbered(appended, appended + 100))
         lost_lines = 20  # of the batch that was committed when its reader was killed
         while len(seen) < appended + 100 - lost_lines:

@@ -12,7 +12,7 @@ from personalization.clock import ManualClock, SystemClock
 from personalization.registry import ModelRegistry
 from personalization.registry_files import DiskFiles
 from tests.personalization.hub_suite import START
-from tests.personalization.test_hub_processes import kill, lines, rest, running
+from tests.personalization.test_hub_processes import kill, lines, running
 from tests.personalization.test_registry import CANARY, registry_with
 
 _KILLS = 12
@@ -155,12 +155,10 @@ async def test_processes_that_are_killed_at_random_lose_nothing_acknowledged(tmp
             async with running("promoting", str(tmp_path), str(seed)) as victim:
                 acknowledged += await lines(victim, 1)
                 await asyncio.sleep(random.random() * 0.1)
-                await kill(victim)
-                acknowledged += await rest(victim)
+                acknowledged += await kill(victim)
             check(registry, acknowledged)
             acknowledged += await lines(steady, 1)
-        await kill(steady)
-        acknowledged += await rest(steady)
+        acknowledged += await kill(steady)
     check(registry, acknowledged)
     added = [int(line.removeprefix("added ")) for line in acknowledged if line.startswith("added")]
     assert len(added) == len(set(added)) > _KILLS

@@ -20,7 +20,7 @@ def typed(command: list[str], home: Path, answers: list[bytes]) -> str:
     environment = {**os.environ, "GATEWAY_DATA_DIR": str(home)}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    said, waiting, until = b"", list(answers), time.monotonic() + PATIENCE_S
+    said, answered, waiting, until = b"", 0, list(answers), time.monotonic() + PATIENCE_S
     try:
         while time.monotonic() < until:
             if not select.select([ours], [], [], 1.0)[0]:
@@ -29,15 +29,18 @@ def typed(command: list[str], home: Path, answers: list[bytes]) -> str:
                 said += os.read(ours, 4096)
             except OSError:  # the other end is closed
                 break
-            line = said.rpartition(b"\n")[2]
-            if waiting and line.startswith((b"Name [", b"Description")) and line.rstrip().endswith(b":"):
+            start = said.rfind(b"\n") + 1
+            line = said[start:]
+            asks = line.startswith((b"Name [", b"Description")) and line.endswith(b": ")
+            if waiting and asks and start >= answered:  # a question is answered once, however it arrives
                 os.write(ours, waiting.pop(0))
+                answered = len(said)
+        assert not waiting, said.decode()
         assert process.wait(30) == 0, said.decode()
     finally:
         process.kill()
         process.wait(10)
         os.close(ours)
-    assert not waiting, said.decode()
     return said.decode()
 
 

@@ -35,7 +35,7 @@ from gateway.event_rate import EventRate
 from gateway.execution.engine import Engine
 from gateway.execution.tracing import instrument
 from gateway.health import Readiness
-from gateway.keys import derived, keys_of
+from gateway.keys import Keys, derived, keys_of
 from gateway.ofrep import Ofrep
 from gateway.ofrep_events import Notices, Subscribe
 from gateway.ofrep_wire import state_of
@@ -162,11 +162,41 @@ class Assembly:
         return self._doors
 
     async def _open(self, stack: AsyncExitStack) -> Doors:
+        settings, clock, registry = self._settings, self._clock, self._telemetry.registry
+        stack.push_async_callback(self._telemetry.shutdown)
+        keys = keys_of(settings)
+        visits = await self._open_visits(stack, keys)
+        viewers, flags, personalization = visits.viewers, visits.flags, visits.personalization
+        cache = open_cache(settings, clock, registry, release_of(build_schema(), settings)) if settings.cache else None
+        purges = await self._follow_changes(stack, cache, visits) if cache is not None else None
+        events = EventIntake(personalization.outcomes, viewers.viewer, visits.event_rate)
+        ofrep = self._ofrep(stack, visits, visits.personalized, [flags.subscribe])
+        engine, endpoint = await self._endpoint(visits, cache)
+        shortcut = Shortcut(endpoint, engine, visits) if settings.short_way and cache is not None else None
+        purging = Purging(purges, viewers.viewer)
+        console = await open_console(settings, keys.cookie, clock, registry, flags, viewers.viewer)
+        stack.push_async_callback(console.aclose)
+        storefront = Storefront(
+            settings.components_dir or SHIPPED_DIRECTORY, viewers.viewer, demo=is_demo(settings, keys)
+        )
+        return Doors(
+            graphql=endpoint,
+            shortcut=shortcut,
+            events=events,
+            collector=Ga4Collector(events, registry),
+            previews=visits.previews,
+            purging=purging,
+            visits=visits,
+            ofrep=ofrep,
+            console=console,
+            storefront=storefront,
+            demo=DemoDoor(settings, keys, clock),
+        )
+
+    async def _open_visits(self, stack: AsyncExitStack, keys: Keys) -> Visits:
+        """What visits are made from: all that answers, behind the doors."""
         settings, clock = self._settings, self._clock
         tracer, registry = self._telemetry.tracer, self._telemetry.registry
-        stack.push_async_callback(self._telemetry.shutdown)
-
-        keys = keys_of(settings)
         viewers = Viewers(settings, keys, clock, registry)
         await viewers.warm()
         retention = Retention(timedelta(days=settings.hub_retention_days), settings.hub_retention_events)
@@ -195,7 +225,7 @@ class Assembly:
         stack.push_async_callback(segments.aclose)
         await segments.start()
         event_rate = self._event_rate()
-        visits = Visits(
+        return Visits(
             settings=settings,
             viewers=viewers,
             previews=previews,
@@ -216,49 +246,15 @@ class Assembly:
             clock=clock,
             tracer=tracer,
         )
-        cache = open_cache(settings, clock, registry, release_of(build_schema(), settings)) if settings.cache else None
-        purges = (
-            await self._follow_changes(stack, cache, flags, personalization, segments) if cache is not None else None
-        )
-        events = EventIntake(personalization.outcomes, viewers.viewer, event_rate)
-        ofrep = self._ofrep(stack, visits, personalized, [flags.subscribe])
-        engine, endpoint = await self._endpoint(visits, cache)
-        shortcut = Shortcut(endpoint, engine, visits) if settings.short_way and cache is not None else None
-        purging = Purging(purges, viewers.viewer)
-        console = await open_console(settings, keys.cookie, clock, registry, flags, viewers.viewer)
-        stack.push_async_callback(console.aclose)
-        storefront = Storefront(
-            settings.components_dir or SHIPPED_DIRECTORY, viewers.viewer, demo=is_demo(settings, keys)
-        )
-        return Doors(
-            graphql=endpoint,
-            shortcut=shortcut,
-            events=events,
-            collector=Ga4Collector(events, registry),
-            previews=previews,
-            purging=purging,
-            visits=visits,
-            ofrep=ofrep,
-            console=console,
-            storefront=storefront,
-            demo=DemoDoor(settings, keys, clock),
-        )
 
-    async def _follow_changes(
-        self,
-        stack: AsyncExitStack,
-        cache: FragmentCache,
-        flags: Flags,
-        personalization: Personalization,
-        segments: LiveSegments,
-    ) -> Purges:
+    async def _follow_changes(self, stack: AsyncExitStack, cache: FragmentCache, visits: Visits) -> Purges:
         """Have the cache forget what changes: by itself with flags, policies, segments, and by purges in the hub."""
         stack.push_async_callback(cache.aclose)
         changes = Changes(cache)
-        stack.callback(flags.subscribe(changes.flags))
-        stack.callback(changes.follow(personalization.live, unled=Uniform().version))
-        stack.callback(segments.subscribe(changes.classified))
-        purges = Purges(cache, personalization.hub, new_id, self._telemetry.registry)
+        stack.callback(visits.flags.subscribe(changes.flags))
+        stack.callback(changes.follow(visits.personalization.live, unled=Uniform().version))
+        stack.callback(visits.segments.subscribe(changes.classified))
+        purges = Purges(cache, visits.personalization.hub, new_id, self._telemetry.registry)
         await purges.start()
         stack.push_async_callback(purges.aclose)
         return purges

@@ -1,7 +1,6 @@
 """What the console shows is what happened."""
 
 import asyncio
-import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -14,9 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.console.answers import Answers
 from gateway.console.rewards import JOINED_QUESTION, RecentCounts, Rewards, Span
-from gateway.console.samples import History, Sample
 from personalization.classification.dataset import Period
 from personalization.classification.deploy import Closings
 from personalization.clock import ManualClock, SystemClock
@@ -374,60 +371,3 @@ async def test_what_cannot_be_asked_is_refused(gateway: GatewayClient, name: str
     answer = await gateway.http.get(f"/console/api/{name}", params=query, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "BAD_REQUEST")
     assert (await gateway.http.get("/console/api/nothing", headers=headers)).status_code == 404
-
-
-async def test_many_who_ask_at_once_cost_one_answer() -> None:
-    answers, made, go = Answers(kept_s=60.0), Counter[str](), threading.Event()
-
-    def make() -> object:
-        made["times"] += 1
-        assert go.wait(10)
-        return {"made": made["times"]}
-
-    try:
-        asking = [asyncio.create_task(answers.answer("one", make)) for _ in range(50)]
-        await asyncio.sleep(0)
-        go.set()
-        assert set(await asyncio.gather(*asking)) == {b'{"made":1}'}
-        assert await answers.answer("one", make) == b'{"made":1}'
-        answers.forget()
-        assert await answers.answer("one", make) == b'{"made":2}'
-    finally:
-        go.set()
-        await answers.aclose()
-
-
-async def test_an_answer_that_fails_is_made_again_and_one_who_leaves_takes_nothing_with_him() -> None:
-    answers, go = Answers(kept_s=0.0), threading.Event()
-    with pytest.raises(ZeroDivisionError):
-        await answers.answer("one", lambda: 1 / 0)
-    waiting = asyncio.create_task(answers.answer("two", lambda: go.wait(10)))
-    other = asyncio.create_task(answers.answer("two", lambda: False))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    go.set()
-    assert await other == b"true"
-    assert await answers.answer("one", lambda: 1) == b"1"
-    await answers.aclose()
-
-
-async def test_samples_are_kept_for_half_an_hour_and_a_bad_one_is_left_out() -> None:
-    enough, taken = asyncio.Event(), iter(range(1_000_000))
-    loop = asyncio.get_running_loop()
-
-    def take() -> Sample:
-        number = next(taken)
-        if number == 200:
-            raise ValueError("half written")
-        if number == 300:
-            loop.call_soon_threadsafe(enough.set)
-        return {"at": number}
-
-    history = History(take, every=0.0)
-    await history.start()
-    await asyncio.wait_for(enough.wait(), 20)
-    await history.aclose()
-    ats = [each["at"] for each in history.since(-1)]
-    assert len(ats) == 180
-    assert 200 not in ats
-    assert [each["at"] for each in history.since(ats[-3])] == ats[-2:]

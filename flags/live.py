@@ -18,6 +18,7 @@ from flags.metrics import FlagMetrics
 from flags.reading import Turns, read_apart
 from flags.vocabulary import Vocabulary
 from personalization.clock import Clock, SystemClock
+from personalization.listeners import Listeners
 
 POLL_SECONDS = 0.1
 MOST_LOOKS = 5
@@ -56,7 +57,7 @@ class Flags:
         self._snapshot = FlagSet(Definitions(), clock)
         self._collector = CollectorPause()
         self._replaced: list[tuple[ReferenceType[FlagSet], list[CompiledFlag]]] = []
-        self._listeners: list[Listener] = []
+        self._listeners: Listeners[Listener] = Listeners()
         self._lock = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
 
@@ -96,13 +97,7 @@ class Flags:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Have `listener` called on the loop with each new set; the answer ends that. It must not raise or block."""
-        self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            with suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return unsubscribe
+        return self._listeners.add(listener)
 
     async def reload(self) -> FlagSet:
         """Read the folder now, and give what is in use then.
@@ -182,7 +177,7 @@ class Flags:
             log.warning("flag_refused", file=refusal.file, flag=refusal.flag, reason=refusal.reason)
         if changed:
             log.info("flags_changed", version=fresh.version[:12], flags=len(fresh.flags), refused=len(refused))
-            for listener in tuple(self._listeners):
+            for listener in self._listeners:
                 listener(fresh)
 
     async def _forget(self) -> None:

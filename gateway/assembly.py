@@ -319,7 +319,6 @@ class Assembly:
             documents=documents,
             engine=engine,
             open_visit=visits.open,
-            audiences=visits.audiences,
             open_for_all=visits.for_all,
             settings=settings,
             tracer=self._telemetry.tracer,

@@ -18,7 +18,6 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from gateway.answer import Answer
-from gateway.audience import Audiences
 from gateway.documents import GraphQLRequest, Operation
 from gateway.errors import INTERNAL, MethodNotAllowed, NotAcceptable, RequestIncomplete
 from gateway.exchange import Asked, Exchange, Visit, too_late
@@ -37,7 +36,6 @@ from gateway.incoming import (
 from gateway.negotiation import Accepted, accepted
 from gateway.requests import KnownRequests
 from gateway.settings import Settings
-from resolvers.viewer import Audience
 
 EXPLAIN = "graphql-cache"
 """The header that, with the value `explain` and the preview right, has the answer say what became of each value."""
@@ -60,8 +58,8 @@ class OperationSource(Protocol):
 class GraphQLEndpoint:
     """An ASGI application that answers GraphQL requests.
 
-    `open_visit` may raise any error of our tree, such as `InvalidToken`; it becomes the answer. With `audiences`, a GET
-    that names one is answered by `open_for_all` for all of it, where nothing private is asked for. `graphiql` is where
+    `open_visit` may raise any error of our tree, such as `InvalidToken`; it becomes the answer. A GET that asks
+    for nothing private is answered in the visit that `open_for_all` has for it, where it has one. `graphiql` is where
     browsers that ask for a page are sent.
     """
 
@@ -71,8 +69,7 @@ class GraphQLEndpoint:
         documents: OperationSource,
         engine: Engine,
         open_visit: Callable[[Request], AbstractAsyncContextManager[Visit]],
-        audiences: Audiences | None = None,
-        open_for_all: Callable[[Audience], AbstractAsyncContextManager[Visit]] | None = None,
+        open_for_all: Callable[[Request], AbstractAsyncContextManager[Visit] | None] | None = None,
         settings: Settings,
         tracer: Tracer,
         registry: CollectorRegistry,
@@ -81,7 +78,6 @@ class GraphQLEndpoint:
         self._documents = documents
         self._engine = engine
         self._open_visit = open_visit
-        self._audiences = audiences
         self._open_for_all = open_for_all
         self._timeout_s = settings.request_timeout_ms / 1000
         self._max_body_bytes = settings.max_body_bytes
@@ -158,13 +154,10 @@ class GraphQLEndpoint:
 
     def _opening(self, request: Request, asked: Asked, answer: Answer) -> AbstractAsyncContextManager[Visit]:
         """The visit of who asks, or of the audience that is named where all of it gets the same."""
-        if self._open_for_all is None or self._audiences is None or request.method != "GET":
-            return self._open_visit(request)
-        audience = self._audiences.of(request) if asked.operation.shared_cache_control else None
-        if audience is None:
-            return self._open_visit(request)
-        answer.shared = True
-        return self._open_for_all(audience)
+        shareable = request.method == "GET" and asked.operation.shared_cache_control is not None
+        for_all = self._open_for_all(request) if shareable and self._open_for_all is not None else None
+        answer.shared = for_all is not None
+        return for_all or self._open_visit(request)
 
     def _is_page_visit(self, request: Request, headers: Mapping[str, str]) -> bool:
         asks = request.method == "GET" and not request.scope["query_string"]

@@ -1,7 +1,7 @@
 """Opens a visit for each request."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -33,7 +33,7 @@ from resolvers.sharing import SharedReads
 from resolvers.sources.source import CommerceSource
 from resolvers.standby import StandbyShelves
 from resolvers.strongest import StrongestCategories
-from resolvers.viewer import Audience, Viewer
+from resolvers.viewer import Viewer
 from resolvers.visit import Visit
 
 # What is kept back of the visit's time, so that an answer with defaults can still be written.
@@ -88,11 +88,10 @@ class Visits:
             visit.contexts.greet = self.audiences.greeter(request)
         return visit
 
-    @asynccontextmanager
-    async def for_all(self, audience: Audience) -> AsyncIterator[Visit]:
-        """A visit of an audience: of nobody in particular, whoever sent the request."""
-        async with self.again(Viewer.standing_for(audience)) as visit:
-            yield visit
+    def for_all(self, request: Request) -> AbstractAsyncContextManager[Visit] | None:
+        """A visit of the audience that a request names, whoever sent it; None where it names none."""
+        audience = self.audiences.of(request) if self.audiences is not None else None
+        return None if audience is None else self.again(Viewer.standing_for(audience))
 
     @asynccontextmanager
     async def again(self, viewer: Viewer) -> AsyncIterator[Visit]:

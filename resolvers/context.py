@@ -230,6 +230,7 @@ class Contexts:
         if own and self.greet is not None:
             self.greet(Audience(role, segment, region, viewer.device))
             self.greet = None
+        shown = _checked_region(claimed.region) or region
         persona = self._persona(claimed, role)
         if persona is not role and (assigned := self.segments.assumed(persona)) is not None:
             segment = assigned.segment  # a preview shows what is usual for the persona
@@ -240,8 +241,8 @@ class Contexts:
             segment=segment,
             assigned=assigned,
             category=str(claimed.category) if claimed.category is not None else None,
-            region=_checked_region(claimed.region) or region,
-            season=claimed.season or season(self.now, _checked_region(claimed.region) or region),
+            region=shown,
+            season=claimed.season or season(self.now, shown),
             device=claimed.device or viewer.device,
             role=role.value,
             app_version=_checked_version(claimed.app_version),

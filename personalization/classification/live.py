@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from personalization.classification.scorer import NewcomerScorer
 from personalization.classification.table import Value
 from personalization.errors import ModelError, PersonaError, RegistryUnavailable
 from personalization.events import Persona
+from personalization.listeners import Listeners
 from personalization.registry import ModelRegistry
 from personalization.registry_records import Pointer
 
@@ -88,7 +88,7 @@ class LiveSegments:
         self._every = every
         self._current: Classification | None = None
         self._seen: _Seen | None = None
-        self._listeners: list[Listener] = []
+        self._listeners: Listeners[Listener] = Listeners()
         self._task: asyncio.Task[None] | None = None
         self._swaps = Counter(
             "gateway_segment_swaps_total",
@@ -110,13 +110,7 @@ class LiveSegments:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` after each swap, on the event loop; the answer ends that."""
-        self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            with suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return unsubscribe
+        return self._listeners.add(listener)
 
     async def start(self) -> None:
         """Read what is live now, then follow."""
@@ -179,7 +173,7 @@ class LiveSegments:
         self._swaps.labels("swapped").inc()
         self._customers.set(len(found.profiles))
         _log.info("segments_swapped", model=found.profiles.head.model, period=found.profiles.head.period)
-        for listener in tuple(self._listeners):
+        for listener in self._listeners:
             try:
                 listener(before, found)
             except Exception:  # one listener's trouble is not that of the others, nor of the next swap

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -13,6 +12,7 @@ from personalization.bandit.policy import Policy
 from personalization.decision.conduct import Agreement
 from personalization.errors import ModelError, PersonaError, RegistryUnavailable
 from personalization.events import is_shelf
+from personalization.listeners import Listeners
 from personalization.registry import COMPONENT_MODEL, SHELF_MODEL, ModelRegistry, StoredModel
 from personalization.registry_records import Pointer, label_of
 
@@ -48,7 +48,7 @@ class LivePolicy:
         self._revision = 0
         self._graduated = False
         self._agreement = Agreement()
-        self._listeners: list[Listener] = []
+        self._listeners: Listeners[Listener] = Listeners()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -72,13 +72,7 @@ class LivePolicy:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with the version after each swap, on the event loop; the answer ends that."""
-        self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            with suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return unsubscribe
+        return self._listeners.add(listener)
 
     async def start(self) -> None:
         """Load what is live now, then follow the registry."""
@@ -145,7 +139,7 @@ class LivePolicy:
         _log.error("policy_refused", model=self.name, version=version, reason=reason, exc_info=unexpected)
 
     def _tell(self, version: str) -> None:
-        for listener in tuple(self._listeners):
+        for listener in self._listeners:
             try:
                 listener(version)
             except Exception:  # one listener's trouble is not that of the others, nor of the next swap

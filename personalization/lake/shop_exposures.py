@@ -6,13 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from personalization.codec import decode_exposure
-from personalization.errors import InvalidEvent
+from personalization.hub.present import present
 from personalization.hub.topics import EXPOSURES, Hub
-from personalization.ids import new_id
 from personalization.lake.compaction import read_raw
 from personalization.lake.layout import Lake, live
 
-_BATCH, _WAIT = 5_000, 0.2
 _CUSTOMER = "customer:"
 
 
@@ -38,21 +36,12 @@ def exposures_in_lake(lake: Lake) -> Iterator[Given]:
 
 
 async def exposures_in_hub(hub: Hub) -> list[Given]:
-    """Those that are in the hub now, read as a group of its own, which commits nothing.
+    """Those that are in the hub now.
 
     Raises:
         HubUnavailable: it cannot be read.
     """
-    found = []
-    async with hub.consumer(f"features-{new_id()}", [EXPOSURES]) as consumer:
-        while batch := await consumer.poll_batch(_BATCH, _WAIT):
-            for stored in batch:
-                try:
-                    event = decode_exposure(stored.event.value)
-                except InvalidEvent:
-                    continue
-                found.append(Given(event.id, event.subject, event.flag, event.at))
-    return found
+    return [Given(each.id, each.subject, each.flag, each.at) async for each in present(hub, EXPOSURES, decode_exposure)]
 
 
 def exposure_rows(given: Iterable[Given]) -> list[tuple[str, str, datetime]]:

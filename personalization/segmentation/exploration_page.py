@@ -8,7 +8,7 @@ import numpy as np
 from personalization.charts import bar_chart, grid, heat_table, histogram, line_chart, page, scatter_chart, table
 from personalization.segmentation.clustering import Method, Trial, numbers
 from personalization.segmentation.exploration import Exploration
-from personalization.segmentation.features import Kind
+from personalization.segmentation.features import Kind, short_label
 
 _MOST_POINTS = 1_500
 
@@ -67,10 +67,10 @@ def _groups(found: Exploration) -> Iterator[str]:
         ]
         for group in groups
     }
-    yield f"<figure>{heat_table(['group', *map(_short, found.keys)], rows)}"
+    yield f"<figure>{heat_table(['group', *map(short_label, found.keys)], rows)}"
     yield "<figcaption>Means in standard deviations from everyone's mean.</figcaption></figure>"
     own = [(f"group {group + 1}", *(_number(found.profile(key, group)) for key in found.keys)) for group in groups]
-    yield table(["means in their units", *map(_short, found.keys)], own)
+    yield table(["means in their units", *map(short_label, found.keys)], own)
     yield _plane(found)
 
 
@@ -88,7 +88,7 @@ def _plane(found: Exploration) -> str:
 
 
 def _direction(title: str, found: Exploration, side: int) -> str:
-    weights = {_short(key): each[side] for key, each in found.projection.loadings.items()}
+    weights = {short_label(key): each[side] for key, each in found.projection.loadings.items()}
     return f"<figure><h3>{title} direction</h3>{bar_chart(weights, 'weight')}</figure>"
 
 
@@ -102,7 +102,7 @@ def _features(found: Exploration) -> Iterator[str]:
         known = values[~np.isnan(values)].tolist()
         how = "logarithm, then scaled" if column.log else "scaled"
         pair = histogram(known, "as it is") + histogram(found.matrix[:, place].tolist(), how)
-        charts.append(f"<figure><h3>{escape(_short(column.key))}</h3>{pair}</figure>")
+        charts.append(f"<figure><h3>{escape(short_label(column.key))}</h3>{pair}</figure>")
     yield grid(charts)
     words = [each.key for each in found.table.features if each.kind is Kind.CATEGORICAL]
     yield f'<p class="quiet">Groups are found on numbers only; words ({escape(", ".join(words))}) are told of.</p>'
@@ -110,13 +110,9 @@ def _features(found: Exploration) -> Iterator[str]:
 
 def _relations(found: Exploration) -> Iterator[str]:
     yield "<h2>How features relate</h2>"
-    names = [_short(key) for key in found.keys]
+    names = [short_label(key) for key in found.keys]
     rows = {name: [float(each) for each in found.correlation[place]] for place, name in enumerate(names)}
     yield f"<figure>{heat_table(['', *names], rows)}<figcaption>Pearson's correlation.</figcaption></figure>"
-
-
-def _short(key: str) -> str:
-    return key.rpartition(".")[2]
 
 
 def _number(value: float | None) -> str:

@@ -44,6 +44,11 @@ class Feature:
     kind: Kind = Kind.NUMERIC
 
 
+def short_label(key: str) -> str:
+    """A feature's key without what all of its kind have in common: of a category or a component, its own name."""
+    return key.rpartition(".")[2]
+
+
 FEATURES = (
     Feature("recency", "Time since the last order.", "days", "order_lines"),
     Feature("tenure", "Time since the first order.", "days", "order_lines"),

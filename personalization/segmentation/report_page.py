@@ -5,7 +5,7 @@ from datetime import datetime
 from html import escape
 
 from personalization.charts import Flow, bar_chart, flow_chart, grid, heat_table, page, table
-from personalization.segmentation.features import FeatureTable
+from personalization.segmentation.features import FeatureTable, short_label
 from personalization.segmentation.report import Portrait, Report
 
 _EFFECTS = 8
@@ -56,7 +56,7 @@ def _overview(report: Report) -> str:
     }
     keys = list(dict.fromkeys(key for each in sizes.values() for key in each))
     heat = heat_table(
-        ["segment", *map(_short, keys)], {name: [of.get(key) for key in keys] for name, of in sizes.items()}
+        ["segment", *map(short_label, keys)], {name: [of.get(key) for key in keys] for name, of in sizes.items()}
     )
     caption = "<figcaption>Effect sizes: over 0 more than everyone else, under 0 less; from 0.8 on large.</figcaption>"
     return f"{table(head, rows)}<figure>{heat}{caption}</figure>"
@@ -81,11 +81,11 @@ def _of_segment(features: FeatureTable, portrait: Portrait) -> Iterator[str]:
 
 
 def _charts(portrait: Portrait) -> Iterator[str]:
-    sizes = {_short(each.feature.key): each.size for each in portrait.effects[:_EFFECTS]}
+    sizes = {short_label(each.feature.key): each.size for each in portrait.effects[:_EFFECTS]}
     if sizes:
         yield _figure("What sets it apart", bar_chart(sizes, "effect size"))
     if portrait.categories:
-        named = {_short(key): index for key, index in portrait.categories.items()}
+        named = {short_label(key): index for key, index in portrait.categories.items()}
         yield _figure("Categories", bar_chart(named, "index: 1 is as everyone buys", middle=1.0))
     if portrait.personas:
         yield _figure("Personas", bar_chart(dict(portrait.personas), "share"))
@@ -116,11 +116,6 @@ def _moved(report: Report, before: datetime) -> Iterator[str]:
 
 def _figure(title: str, chart: str) -> str:
     return f"<figure><h3>{escape(title)}</h3>{chart}</figure>"
-
-
-def _short(key: str) -> str:
-    """A feature's key without what all of its kind have in common: of a category, its own name."""
-    return key.rpartition(".")[2] if key.startswith("share.") or "." in key else key
 
 
 def _cell(value: float | str | None) -> str:

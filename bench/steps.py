@@ -7,27 +7,26 @@ above it is the machine's doing and not ours. "Whole" is what the server calls; 
 import argparse
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
 
 import orjson
-from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Route
+from opentelemetry.trace import SpanContext
 from starlette.types import ASGIApp, Message, Scope
 
 from bench.home import HOME, PERSONALIZED
-from gateway.answer import Answer
+from gateway.app import gateway_of
 from gateway.assembly import Assembly
 from gateway.at_hand import at_hand
 from gateway.logs import configure_logging
 from gateway.settings import Settings
-from gateway.short_way import Shortcut, ShortWay
-from gateway.telemetry import TraceMiddleware, build_telemetry
-from gateway.visitor import SetVisitorCookie
+from gateway.short_way import Shortcut
+from gateway.telemetry import build_telemetry
 from personalization.clock import SystemClock
-from personalization.codec import encode_decision
-from personalization.events import DecisionContext, Persona, ShelfAction
+from personalization.decision.service import Question
+from personalization.events import DecisionContext, ShelfAction
+from resolvers.plans import Turn
 from resolvers.sources.embedded_build import prepare_store
 
 EACH = 50
@@ -53,8 +52,8 @@ async def _measured(directory: Path, rounds: int) -> dict[str, float]:
     prepare_store(directory)
     settings = Settings(data_dir=directory, learning=False)
     assembly = Assembly(settings, build_telemetry(settings), SystemClock())
-    async with assembly.lifespan(None):
-        app = _app(assembly, settings)
+    app = gateway_of(assembly)
+    async with app.router.lifespan_context(app):
         asking = await Asking.prepared(app)
         shortcut = assembly.shortcut()
         if shortcut is None:
@@ -73,14 +72,6 @@ def _seconds(step: Step) -> float:
     for _ in range(EACH):
         step()
     return (perf_counter() - began) / EACH
-
-
-def _app(assembly: Assembly, settings: Settings) -> ASGIApp:
-    """The way in as `gateway.app` has it, down to the endpoint."""
-    telemetry = build_telemetry(settings)
-    cookies = SetVisitorCookie(assembly.graphql)
-    short = ShortWay(cookies, Route("/graphql", assembly.graphql), assembly.shortcut)
-    return TraceMiddleware(CORSMiddleware(short), telemetry)
 
 
 class Asking:
@@ -141,37 +132,25 @@ async def _unsent(_message: Message) -> None:
 def _steps(app: ASGIApp, asking: Asking, shortcut: Shortcut, assembly: Assembly) -> Mapping[str, Step]:
     """The steps, from the whole to its parts."""
     scope, message = asking.scope(), {"type": "http.request", "body": asking.body, "more_body": False}
+    span = SpanContext(1, 1, is_remote=False)
     caller = shortcut.caller(scope)
-    whole = shortcut.answer(caller, [message]) if caller is not None else None
+    whole = shortcut.answer(caller, [message], span) if caller is not None else None
     asked = assembly.opened.graphql.known(asking.body)
     if caller is None or whole is None or asked is None:
         raise RuntimeError("the home query does not go the short way")
-    visits, ready = assembly.opened.visits, asked.ready
-
-    def executed() -> object:
-        visit = visits.of(caller.viewer, known=caller.contexts)
-        visit.held = []
-        return shortcut.engine.at_once(ready, visit)
-
-    def sent() -> Awaitable[None]:
-        answer = Answer(_unsent)
-        answer.accepted = caller.accepted
-        return answer.whole(whole.body, whole.cache_control, whole.age)
-
-    decisions = visits.personalization.decisions
-    context, actions = DecisionContext("HOME", persona=Persona.VISITOR, region="US-NE"), tuple(ShelfAction)
-    decision = decisions.propose(context, actions, subject="visitor:1", session="1")
+    viewer, plan = caller.viewer, caller.kind.plans[asked.ready].plan
+    decisions = assembly.opened.visits.personalization.decisions
+    context, actions = DecisionContext("HOME", persona="VISITOR", region="US-NE"), tuple(map(str, ShelfAction))
+    question = Question(context, actions, subject="visitor:1", session="1", trace_id="1" * 32)
+    decision = decisions.draw(question)
     return {
         "whole": lambda: at_hand(app(asking.scope(), asking.receive, _unsent)),
         "  headers to the caller": lambda: shortcut.caller(scope),
         "  body to the operation": lambda: assembly.opened.graphql.known(asking.body),
-        "  answer": lambda: shortcut.answer(caller, [message]),
-        "    visit": lambda: visits.of(caller.viewer, known=caller.contexts),
-        "    visit, look-ups, decision, completion": executed,
-        "      a decision": lambda: decisions.propose(context, actions, subject="visitor:1", session="1"),
-        "    recorded": lambda: decisions.record(decision),
-        "  sent": lambda: at_hand(sent()),
-        "later, in a thread: a decision encoded": lambda: encode_decision(decision),
+        "  answer": lambda: shortcut.answer(caller, [message], span),
+        "    look-ups, decision, completion": lambda: plan.answer(Turn(viewer.subject, viewer.session, span, "1" * 32)),
+        "      a decision": lambda: decisions.draw(question),
+        "    recorded": lambda: decisions.record(decision, span),
     }
 
 

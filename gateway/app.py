@@ -13,6 +13,10 @@ GET, POST /console/    what runs now, for operators  gateway/console/door.py
 GET       /live /ready /metrics                     gateway/health.py
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -26,10 +30,11 @@ from gateway.demo import demo_routes
 from gateway.graphiql import graphiql_routes
 from gateway.health import health_routes
 from gateway.ofrep import ofrep_routes
+from gateway.request_tracing import TraceMiddleware, Tracing
 from gateway.settings import Settings
 from gateway.short_way import ShortWay
 from gateway.storefront import storefront_routes
-from gateway.telemetry import Telemetry, TraceMiddleware, build_telemetry
+from gateway.telemetry import Telemetry, build_telemetry
 from gateway.visitor import SetVisitorCookie
 from personalization.clock import Clock, SystemClock
 
@@ -62,12 +67,39 @@ class Straight:
             await self._app(scope, receive, send)
 
 
+class Gateway(Starlette):
+    """Starlette; what can be answered the short way never comes to its middleware and routes."""
+
+    def __init__(self, short_way: Callable[[ASGIApp], ASGIApp], **parts: Any) -> None:
+        super().__init__(**parts)
+        self._way_in = short_way(super().__call__)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._way_in(scope, receive, send)
+
+
 def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: Clock | None = None) -> Starlette:
     """The application. Its parts are opened by its lifespan, and closed by it in reverse."""
     telemetry = telemetry or build_telemetry(settings)
-    assembly = Assembly(settings, telemetry, clock or SystemClock())
+    return gateway_of(Assembly(settings, telemetry, clock or SystemClock()))
+
+
+def gateway_of(assembly: Assembly) -> Gateway:
+    """The application over parts that are opened and closed by its lifespan."""
+    settings, telemetry = assembly.settings, assembly.telemetry
     graphql = Route("/graphql", assembly.graphql)
-    return Starlette(
+    tracing = Tracing(telemetry)
+    cors = partial(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_credentials=True,
+        allow_methods=["GET", "POST"],
+        allow_headers=_ALLOWED_HEADERS,
+        expose_headers=["ETag", "Traceresponse", "Server-Timing"],
+        max_age=600,
+    )
+    return Gateway(
+        partial(ShortWay, route=graphql, tracing=tracing, shortcut=assembly.shortcut, outermost=cors),
         routes=[
             graphql,
             Route("/events", assembly.events, methods=["POST"]),
@@ -83,17 +115,8 @@ def build_app(settings: Settings, *, telemetry: Telemetry | None = None, clock: 
             *health_routes(assembly.readiness, telemetry.registry),
         ],
         middleware=[
-            Middleware(TraceMiddleware, telemetry=telemetry),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.cors_origins,
-                allow_credentials=True,
-                allow_methods=["GET", "POST"],
-                allow_headers=_ALLOWED_HEADERS,
-                expose_headers=["ETag", "Traceresponse", "Server-Timing"],
-                max_age=600,
-            ),
-            Middleware(ShortWay, route=graphql, shortcut=assembly.shortcut),
+            Middleware(TraceMiddleware, tracing=tracing),
+            Middleware(cors),
             Middleware(SetVisitorCookie),
             Middleware(Straight, route=graphql),
         ],

@@ -103,8 +103,8 @@ class Assembly:
         instrument: Callable[[GraphQLSchema, CollectorRegistry], None] = instrument,
     ) -> None:
         self.readiness = Readiness(("flags", "shop", "documents"))
-        self._settings = settings
-        self._telemetry = telemetry
+        self.settings = settings
+        self.telemetry = telemetry
         self._clock = clock
         self._instrument = instrument
         self._doors: Doors | None = None
@@ -162,8 +162,8 @@ class Assembly:
         return self._doors
 
     async def _open(self, stack: AsyncExitStack) -> Doors:
-        settings, clock, registry = self._settings, self._clock, self._telemetry.registry
-        stack.push_async_callback(self._telemetry.shutdown)
+        settings, clock, registry = self.settings, self._clock, self.telemetry.registry
+        stack.push_async_callback(self.telemetry.shutdown)
         keys = keys_of(settings)
         visits = await self._open_visits(stack, keys)
         viewers, flags, personalization = visits.viewers, visits.flags, visits.personalization
@@ -195,8 +195,8 @@ class Assembly:
 
     async def _open_visits(self, stack: AsyncExitStack, keys: Keys) -> Visits:
         """What visits are made from: all that answers, behind the doors."""
-        settings, clock = self._settings, self._clock
-        tracer, registry = self._telemetry.tracer, self._telemetry.registry
+        settings, clock = self.settings, self._clock
+        tracer, registry = self.telemetry.tracer, self.telemetry.registry
         viewers = Viewers(settings, keys, clock, registry)
         await viewers.warm()
         retention = Retention(timedelta(days=settings.hub_retention_days), settings.hub_retention_events)
@@ -254,7 +254,7 @@ class Assembly:
         stack.callback(visits.flags.subscribe(changes.flags))
         stack.callback(changes.follow(visits.personalization.live, unled=Uniform().version))
         stack.callback(visits.segments.subscribe(changes.classified))
-        purges = Purges(cache, visits.personalization.hub, new_id, self._telemetry.registry)
+        purges = Purges(cache, visits.personalization.hub, new_id, self.telemetry.registry)
         await purges.start()
         stack.push_async_callback(purges.aclose)
         return purges
@@ -262,19 +262,19 @@ class Assembly:
     def _personalized(
         self, stack: AsyncExitStack, personalization: Personalization, metrics: FlagMetrics, key: bytes
     ) -> PersonalizedFlags:
-        settings, clock = self._settings, self._clock
+        settings, clock = self.settings, self._clock
         lasts = timedelta(seconds=settings.sticky_decisions_s)
         sticky = SqliteStickyDecisions(settings.data_dir / STICKY_FILE, clock, lasts)
         stack.push_async_callback(sticky.aclose)
         decisions = personalization.decisions
-        exposures = Exposures(personalization.exposure_journal, clock, self._telemetry.registry, key=key)
+        exposures = Exposures(personalization.exposure_journal, clock, self.telemetry.registry, key=key)
         return PersonalizedFlags(BanditLayer(decisions, sticky), exposures, metrics, lambda: decisions.policy_version)
 
     def _ofrep(
         self, stack: AsyncExitStack, visits: Visits, answers: FlagAnswers, changes: Sequence[Subscribe]
     ) -> Ofrep:
         """The way in for flag clients; `changes` are what can make `answers` give something else."""
-        settings, registry = self._settings, self._telemetry.registry
+        settings, registry = self.settings, self.telemetry.registry
         notices = Notices(
             lambda: state_of(visits.flags.snapshot.version),
             registry,
@@ -289,21 +289,21 @@ class Assembly:
             answers=answers,
             notices=notices,
             settings=settings,
-            tracer=self._telemetry.tracer,
+            tracer=self.telemetry.tracer,
             registry=registry,
         )
 
     def _event_rate(self) -> EventRate:
-        settings = self._settings
+        settings = self.settings
         return EventRate(
             per_session=settings.events_per_minute,
             per_address=settings.new_session_events_per_minute,
             clock=self._clock,
-            registry=self._telemetry.registry,
+            registry=self.telemetry.registry,
         )
 
     async def _endpoint(self, visits: Visits, cache: FragmentCache | None) -> tuple[Engine, GraphQLEndpoint]:
-        settings, registry = self._settings, self._telemetry.registry
+        settings, registry = self.settings, self.telemetry.registry
         schema = executable(build_schema())
         self._instrument(schema, registry)
         documents = Documents(schema, settings, registry)
@@ -321,7 +321,7 @@ class Assembly:
             open_visit=visits.open,
             open_for_all=visits.for_all,
             settings=settings,
-            tracer=self._telemetry.tracer,
+            tracer=self.telemetry.tracer,
             registry=registry,
             graphiql="/graphiql/",
         )

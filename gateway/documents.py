@@ -129,9 +129,9 @@ class Documents:
             self._limits.note(operation.over)
         return operation
 
-    def found_again(self) -> None:
-        """Count an operation that was found by the bytes of a request."""
-        self._hits.inc()
+    def found_again(self, times: int = 1) -> None:
+        """Count operations that were found by the bytes of a request."""
+        self._hits.inc(times)
 
     async def warm(self) -> int:
         """Read, parse and validate the manifest, and keep its documents; how many there are.

@@ -50,8 +50,8 @@ class OperationSource(Protocol):
         """The operation a request means. Raises `RequestError`."""
         ...
 
-    def found_again(self) -> None:
-        """An operation was found without asking here, by the bytes of a request."""
+    def found_again(self, times: int = 1) -> None:
+        """Operations were found without asking here, by the bytes of requests."""
         ...
 
 
@@ -120,11 +120,11 @@ class GraphQLEndpoint:
         """What a body asks for that came before."""
         return self._requests.find(body)
 
-    def answered(self) -> None:
-        """A request that came before was answered elsewhere, without errors."""
-        self._documents.found_again()
-        self._ok.inc()
-        self._short.inc()
+    def answered(self, requests: int) -> None:
+        """So many requests that came before were answered elsewhere, without errors."""
+        self._documents.found_again(requests)
+        self._ok.inc(requests)
+        self._short.inc(requests)
 
     async def _respond(self, request: Request, answer: Answer) -> str:
         """Answer the request; the code of the first error in it, or `OK`."""

@@ -1,17 +1,20 @@
 """The short way: a visitor who came before asks what was asked before, and all of it is kept or at hand.
 
-Who asks is found by the bytes of the headers, what is asked by the bytes of the body, and the answer is put together
-without a request object, a task, a timer or an executor, for there is nothing to wait for and so nothing to cut short.
+Who asks is found by the bytes of the headers, what is asked by the bytes of the body; what is left is planned for all
+visitors of their kind (gateway/execution/answer_plan.py). The answer is put together below Starlette, without a request
+object, a task, a timer or an executor, for there is nothing to wait for and so nothing to cut short.
 Whatever needs more (a newcomer, a token, a preview, a trace that is recorded, a value that has to be made) goes the
 ordinary way, from the beginning, and is answered the same.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import perf_counter
 
-from cachetools import LRUCache
-from opentelemetry.trace import get_current_span
+from cachetools import FIFOCache, LRUCache
+from opentelemetry.trace import SpanContext, format_trace_id
 from starlette.requests import HTTPConnection
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,23 +24,28 @@ from gateway.at_hand import NotAtHand, at_hand
 from gateway.audience import COOKIE as AUDIENCE_COOKIE
 from gateway.endpoint import EXPLAIN, GraphQLEndpoint
 from gateway.errors import RequestError
-from gateway.execution.engine import Engine
-from gateway.execution.kept import encode
+from gateway.execution.answer_plan import AnswerPlan, AtOnce
+from gateway.execution.engine import Engine, Ready
 from gateway.incoming import check_content, headers_of
 from gateway.negotiation import Accepted, accepted
 from gateway.previews import COOKIE as PREVIEW_COOKIE
 from gateway.previews import HEADER as PREVIEW_HEADER
+from gateway.request_tracing import Tracing
+from gateway.traced_answer import trace_headers
 from gateway.visits import Visits
 from personalization.errors import JournalFull
-from resolvers.context import EffectiveContext
+from resolvers.plans import Turn
 from resolvers.viewer import Audience, Viewer
-from resolvers.visit import Visit
 
 CALLERS = 2_000
-"""How many are remembered, 2 kB of headers and contexts each; a cookie is renewed, and so another, every minute."""
+"""How many are remembered, 2 kB of headers each; a cookie is renewed, and so another, every minute."""
 
 LONGEST = 4_096
 """Longer headers are not remembered."""
+
+KINDS = 500
+PLANS = 100
+"""Of so many kinds of visitors so many operations are planned, 4 kB each where all that is kept is in the cache."""
 
 # Other for each request and of no consequence: a recorded trace does not come this way, a known body has a length.
 _OF_THE_REQUEST = frozenset({b"traceparent", b"tracestate", b"content-length"})
@@ -48,20 +56,45 @@ MOST_PIECES = 8
 _Pairs = tuple[tuple[bytes, bytes], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and the audience cookie that those for whom it is must have; None where they need none."""
+
+    plan: AnswerPlan
+    audience: str | None
+
+
+@dataclass(slots=True)
+class Kind:
+    """Visitors of whom the same is known, and what is planned for them by this classifier, until this moment."""
+
+    classified: object
+    until: datetime
+    plans: FIFOCache[Ready, Planned] = field(default_factory=lambda: FIFOCache(PLANS))
+
+
 @dataclass(slots=True)
 class Caller:
-    """Who sends these headers, until when that is so, their audience cookie, and which contexts were theirs.
+    """Who sends these headers, until when that is so, of which kind they are, and their audience cookie.
 
-    `classified` is the classifier by which the contexts have their segments.
+    `heads` are the headers of their answers by `Cache-Control`: before and after what differs each time.
     """
 
     viewer: Viewer
     accepted: Accepted
     until: datetime
-    audience: str | None = None
-    contexts: dict[object, EffectiveContext] = field(default_factory=dict)
-    classified: object = None
-    told: tuple[EffectiveContext | None, bytes] = (None, b"")
+    kind: Kind
+    audience: str | None
+    scope: Scope
+    heads: dict[str, "Head"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Headers of an answer, before and after its age and its length."""
+
+    before: Sequence[tuple[bytes, bytes]]
+    after: Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,47 +111,48 @@ class Shortcut:
 
     def __init__(self, endpoint: GraphQLEndpoint, engine: Engine, visits: Visits) -> None:
         self._endpoint = endpoint
-        self.engine = engine
+        self._engine = engine
         self._visits = visits
-        self._callers: LRUCache[_Pairs, Caller] = LRUCache(CALLERS)
+        self._decisions = visits.personalization.decisions
+        self._callers: FIFOCache[_Pairs, Caller] = FIFOCache(CALLERS)
+        self._kinds: LRUCache[tuple[object, ...], Kind] = LRUCache(KINDS)
+        self._served: list[AnswerPlan] = []
 
     def caller(self, scope: Scope) -> Caller | None:
         """Who sends this, where the short way is open to them."""
-        if get_current_span().is_recording():
-            return None
-        pairs = tuple((name, value) for name, value in scope["headers"] if name not in _OF_THE_REQUEST)
+        pairs = tuple([pair for pair in scope["headers"] if pair[0] not in _OF_THE_REQUEST])
         known = self._callers.get(pairs)
         now = self._visits.clock.now()
         if known is not None and now < known.until:
             return known
-        made = self._made(scope, now)
+        made = self._made(scope, pairs, now)
         if made is not None and sum(len(name) + len(value) for name, value in pairs) <= LONGEST:
             self._callers[pairs] = made
         return made
 
-    def answer(self, caller: Caller, messages: Sequence[Message]) -> Whole | None:
+    def answer(self, caller: Caller, messages: Sequence[Message], span: SpanContext) -> Whole | None:
         """The answer to a body, if it is whole and came before; None where the ordinary way is needed."""
         if not messages or messages[-1]["type"] != "http.request" or messages[-1].get("more_body", False):
             return None
-        pieces = [message.get("body", b"") for message in messages]
-        asked = self._endpoint.known(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        if asked is None:
+        body = messages[0]["body"] if len(messages) == 1 else b"".join(each.get("body", b"") for each in messages)
+        asked = self._endpoint.known(body)
+        planned = self._planned(caller, asked.ready) if asked is not None else None
+        if asked is None or planned is None or (planned.audience and planned.audience != caller.audience):
             return None
-        visit, greeted = self._visit(caller)
+        viewer = caller.viewer
+        turn = Turn(viewer.subject, viewer.session, span, format_trace_id(span.trace_id))
         try:
-            found = self.engine.at_once(asked.ready, visit)
-            if found is None or self._is_greeted(caller, greeted) or not self._recorded(visit):
-                return None
-            body = b"".join((b'{"data":', found.data, self._told(caller, visit), b"}"))
-        finally:
-            visit.cancel()
+            found = planned.plan.answer(turn)
+        except Exception:  # the ordinary way does it again and says what is wrong
+            return None
+        if found is None or not self._recorded(found, span):
+            return None
+        self._count(planned.plan)
         cache_control = asked.operation.cache_control
-        age = self.engine.age_of(found.cells) if "max-age" in cache_control else 0
-        self._visits.viewers.came_again()
-        self._endpoint.answered()
-        return Whole(body, cache_control, age)
+        age = self._engine.age_of(found.cells) if "max-age" in cache_control else 0
+        return Whole(found.body, cache_control, age)
 
-    def _made(self, scope: Scope, now: datetime) -> Caller | None:
+    def _made(self, scope: Scope, pairs: _Pairs, now: datetime) -> Caller | None:
         headers = headers_of(scope)
         if "cookie" not in headers or EXPLAIN in headers or PREVIEW_HEADER in headers:
             return None
@@ -130,54 +164,83 @@ class Shortcut:
         if takes.whole is None:
             return None
         viewer, until = returning
-        return Caller(viewer, takes, min(until, _next_month(now)), connection.cookies.get(AUDIENCE_COOKIE))
+        sent = {**scope, "headers": list(pairs)}
+        audience = connection.cookies.get(AUDIENCE_COOKIE)
+        return Caller(viewer, takes, until, self._kind(viewer, now), audience, sent)
 
-    def _visit(self, caller: Caller) -> tuple[Visit, Sequence[Audience]]:
-        """A visit that holds its decisions, and where to find of which audience its viewer turns out to be."""
+    def _kind(self, viewer: Viewer, now: datetime) -> Kind:
+        known_of_all = (viewer.persona, viewer.region, viewer.device)
+        kind = self._kinds.get(known_of_all)
+        if kind is None:
+            kind = self._kinds[known_of_all] = Kind(self._visits.segments.current, _next_month(now))
+        return kind
+
+    def _planned(self, caller: Caller, ready: Ready) -> Planned | None:
+        """What is planned for visitors like this one, unless more has been learned or another season has begun."""
+        kind, current = caller.kind, self._visits.segments.current
+        now = self._visits.clock.now()
+        if kind.classified is not current or now >= kind.until:
+            kind.plans.clear()
+            kind.classified, kind.until = current, _next_month(now)
+        planned = kind.plans.get(ready)
+        if planned is None or not planned.plan.is_good:
+            planned = self._plan(caller.viewer, ready)
+            if planned is not None:
+                kind.plans[ready] = planned
+        return planned
+
+    def _plan(self, viewer: Viewer, ready: Ready) -> Planned | None:
         greeted: list[Audience] = []
-        if caller.classified is not self._visits.segments.current:
-            caller.classified = self._visits.segments.current
-            caller.contexts = {}
-        if self._visits.audiences is None:
-            visit = self._visits.of(caller.viewer, known=caller.contexts)
-        else:
-            visit = self._visits.of(caller.viewer)
+        visit, audiences = self._visits.of(viewer), self._visits.audiences
+        if audiences is not None:
             visit.contexts.greet = greeted.append
-        visit.held = []
-        return visit, greeted
+        plan = self._engine.plan(ready, visit)
+        if plan is None:
+            return None
+        return Planned(plan, audiences.token(greeted[0]) if audiences is not None and greeted else None)
 
-    def _is_greeted(self, caller: Caller, greeted: Sequence[Audience]) -> bool:
-        """Whether the answer has to carry an audience cookie."""
-        audiences = self._visits.audiences
-        return audiences is not None and any(audiences.token(each) != caller.audience for each in greeted)
-
-    def _recorded(self, visit: Visit) -> bool:
+    def _recorded(self, found: AtOnce, span: SpanContext) -> bool:
         """Whether the decisions in the answer could be recorded, and are."""
-        held, visit.held = visit.held or (), None
         try:
-            for decision in held:
-                visit.record(decision)
+            for decision in found.decided:
+                self._decisions.record(decision, span)
         except JournalFull:
             return False
         return True
 
-    def _told(self, caller: Caller, visit: Visit) -> bytes:
-        """The `extensions` of the answer."""
-        used = visit.contexts.used
-        if not used:
-            return b""
-        if used[0] is not caller.told[0]:
-            caller.told = (used[0], b',"extensions":' + encode(visit.extensions()))
-        return caller.told[1]
+    def _count(self, plan: AnswerPlan) -> None:
+        """Note an answer; the metrics learn of all that were given in one turn of the loop, when it ends."""
+        if not self._served:
+            asyncio.get_running_loop().call_soon(self._settle)
+        self._served.append(plan)
+
+    def _settle(self) -> None:
+        served, self._served = self._served, []
+        self._visits.viewers.came_again(len(served))
+        self._endpoint.answered(len(served))
+        for plan in served:
+            plan.settle()
 
 
 class ShortWay:
-    """ASGI middleware: answers what the shortcut can at one route, and hands on all else as it came."""
+    """ASGI middleware: answers what the shortcut can at one route, and hands on all else as it came.
 
-    def __init__(self, app: ASGIApp, route: Route, shortcut: Callable[[], Shortcut | None]) -> None:
+    `outermost` is around all other answers of that route, and gives ours the headers that it gives those.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        route: Route,
+        tracing: Tracing,
+        shortcut: Callable[[], Shortcut | None],
+        outermost: Callable[[ASGIApp], ASGIApp],
+    ) -> None:
         self._app = app
-        self._route = route
+        self._path = route.path
+        self._tracing = tracing
         self._shortcut = shortcut
+        self._outermost = outermost
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         shortcut = self._shortcut() if self._is_meant(scope) else None
@@ -185,19 +248,50 @@ class ShortWay:
         if shortcut is None or caller is None:
             await self._app(scope, receive, send)
             return
+        started = perf_counter()
+        span = self._tracing.begin(scope)
         messages = _at_hand(receive)
-        whole = shortcut.answer(caller, messages)
+        whole = None if span.is_recording() else shortcut.answer(caller, messages, span.get_span_context())
         if whole is None:
             await self._app(scope, _again(messages, receive), send)
             return
-        scope["route"] = self._route
-        answer = Answer(send)
-        answer.accepted = caller.accepted
-        await answer.whole(whole.body, whole.cache_control, whole.age)
+        headers = self._headers(caller, whole, span.get_span_context())
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": whole.body})
+        self._tracing.metrics.answered(self._path, "POST", 200, perf_counter() - started)
 
     def _is_meant(self, scope: Scope) -> bool:
-        meant = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == self._route.path
+        meant = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == self._path
         return meant and not scope.get("root_path")
+
+    def _headers(self, caller: Caller, whole: Whole, span: SpanContext) -> list[tuple[bytes, bytes]]:
+        head = caller.heads.get(whole.cache_control)
+        if head is None:
+            head = caller.heads[whole.cache_control] = self._head(caller, whole.cache_control)
+        age = ((b"age", b"%d" % whole.age),) if whole.age else ()
+        length = (b"content-length", b"%d" % len(whole.body))
+        return [*head.before, *age, length, *head.after, *trace_headers(span)]
+
+    def _head(self, caller: Caller, cache_control: str) -> Head:
+        """The headers that the ordinary way gives such an answer, by having it give an empty one."""
+        sent: list[Message] = []
+
+        async def empty(_scope: Scope, _receive: Receive, send: Send) -> None:
+            answer = Answer(send)
+            answer.accepted = caller.accepted
+            await answer.whole(b"", cache_control)
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        at_hand(self._outermost(empty)(caller.scope, _nothing, send))
+        headers: list[tuple[bytes, bytes]] = sent[0]["headers"]
+        place = next(number for number, (name, _) in enumerate(headers) if name == b"content-length")
+        return Head(headers[:place], headers[place + 1 :])
+
+
+async def _nothing() -> Message:
+    raise NotAtHand
 
 
 def _at_hand(receive: Receive) -> list[Message]:

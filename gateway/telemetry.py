@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from time import time_ns
 from typing import cast
 from uuid import uuid4
 
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION, Resource
@@ -22,7 +21,6 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
-    INVALID_SPAN,
     Link,
     NonRecordingSpan,
     Span,
@@ -33,10 +31,8 @@ from opentelemetry.trace import (
     TraceFlags,
     Tracer,
     get_current_span,
-    set_span_in_context,
     use_span,
 )
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AnyValue, Attributes
 from prometheus_client import (
     CollectorRegistry,
@@ -44,11 +40,9 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.otlp import FinishedSpan, SpanEncoder
 from gateway.settings import Settings
-from gateway.traced_answer import RequestMetrics, TracedAnswer, known_method, quiet
 
 DISTRIBUTION = "persona-gateway"
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
@@ -56,10 +50,6 @@ FLUSH_S = 3.0
 EXPORT_TIMEOUT_S = 5.0
 EXPORT_EVERY_MS = 1000
 QUEUED_SPANS = 16_384
-LONGEST_HEADER = 512
-CLIENT_GONE = 499
-BEACONS = "/events"
-_IN_QUERY = re.compile(rb"(?:^|&)traceparent=([0-9a-f-]{55})(?=&|$)")
 UNSET = Status(StatusCode.UNSET)
 SAMPLED = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
 UNSAMPLED = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
@@ -291,70 +281,3 @@ def encode_one(span: FinishedSpan) -> bytes:
         encode_spans([cast("ReadableSpan", span)]).resource_spans[0].scope_spans[0].spans[0].SerializeToString()
     )
     return encoded
-
-
-class TraceMiddleware:
-    """A server span, metrics and a log line for each HTTP request; takes the caller's trace on and tells it the id.
-
-    The answer carries `traceresponse` and `Server-Timing: traceparent`, which a page's script can read. The span lasts
-    to the last byte. Paths, queries, addresses and headers stay out of spans and logs: only the route's template is in.
-    """
-
-    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
-        self._app = app
-        self._tracer = telemetry.tracer
-        self._metrics = RequestMetrics(telemetry.registry)
-        self._propagator = TraceContextTextMapPropagator()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        answer = TracedAnswer(scope, send, self._span(scope), self._metrics)
-        token = attach(set_span_in_context(answer.span))
-        self._metrics.in_flight.inc()
-        try:
-            await self._app(scope, receive, answer.send)
-        except asyncio.CancelledError:
-            answer.finish(answer.status or CLIENT_GONE)
-            raise
-        except BaseException as error:
-            answer.finish(500, error)
-            raise
-        else:
-            answer.finish(answer.status or CLIENT_GONE)
-        finally:
-            self._metrics.in_flight.dec()
-            detach(token)
-
-    def _span(self, scope: Scope) -> Span:
-        method = known_method(scope)
-        if quiet(scope["path"]):
-            return INVALID_SPAN
-        return self._tracer.start_span(
-            method,
-            self._above(scope),
-            SpanKind.SERVER,
-            {
-                "http.request.method": method,
-                "url.scheme": scope["scheme"],
-                "network.protocol.version": scope["http_version"],
-            },
-        )
-
-    def _above(self, scope: Scope) -> Context:
-        """The caller's trace context; empty where it sent none, a malformed one, or several.
-
-        Beacons cannot carry headers, so what is sent to the events' addresses may have it in the query.
-        """
-        headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
-        parents = [value for name, value in headers if name == b"traceparent"]
-        if not parents and scope["path"].startswith(BEACONS):
-            parents = _IN_QUERY.findall(scope.get("query_string", b""))
-        if len(parents) != 1:
-            return Context()
-        carrier = {"traceparent": parents[0].decode("latin-1")}
-        states = b",".join(value for name, value in headers if name == b"tracestate")
-        if states and len(states) <= LONGEST_HEADER:
-            carrier["tracestate"] = states.decode("latin-1")
-        return self._propagator.extract(carrier, Context()) if len(parents[0]) <= LONGEST_HEADER else Context()

@@ -62,14 +62,16 @@ class RequestMetrics:
         self.log = RequestLog()
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one answered request."""
+    def answered(self, route: str, method: str, status: int, seconds: float, *, quietly: bool = False) -> None:
+        """Count and log one answered request."""
         series = self._series.get((route, method, status))
         if series is None:
             series = (self._requests.labels(route, method, str(status)), self._seconds.labels(route))
             self._series[(route, method, status)] = series
         series[0].inc()
         series[1].observe(seconds)
+        report = self.log.logger.debug if quietly else self.log.logger.info
+        report("request", route=route, method=method, status=status, ms=round(seconds * 1000, 2))
 
 
 def quiet(path: str) -> bool:
@@ -120,10 +122,7 @@ class TracedAnswer:
         self._done = True
         seconds = perf_counter() - self._started
         route, method = route_of(self._scope), known_method(self._scope)
-        self._metrics.observe(route, method, status, seconds)
-        log = self._metrics.log.logger
-        report = log.debug if quiet(route) else log.info
-        report("request", route=route, method=method, status=status, ms=round(seconds * 1000, 2))
+        self._metrics.answered(route, method, status, seconds, quietly=quiet(route))
         if self.span.is_recording():
             self._describe(route, method, status, error)
         self.span.end()

@@ -75,9 +75,9 @@ class Viewers:
             return None
         return self._anonymous(connection.headers, visitor), visitor.due_at
 
-    def came_again(self) -> None:
-        """Count a visitor whom `returning` gave."""
-        self._visitors.inc()
+    def came_again(self, times: int) -> None:
+        """Count requests of visitors whom `returning` gave."""
+        self._visitors.inc(times)
 
     def _visitor(self, headers: Headers, visitor: Visitor) -> Viewer:
         self._visitors.inc()

@@ -15,6 +15,9 @@ from personalization.errors import HubUnavailable, InvalidEvent, JournalFull
 from personalization.hub.topics import Hub, NewEvent
 from personalization.tracing import headers_of
 
+_SLICE = 50
+"""Events encoded at a time: a tenth of a millisecond."""
+
 _log = structlog.get_logger()
 
 
@@ -55,7 +58,7 @@ class JournalLimits:
 
     linger: float = 0.05
     capacity: int = 10_000
-    batch: int = 500
+    batch: int = 2_000
     backoff: float = 0.1
     most_backoff: float = 5.0
     closing: float = 5.0
@@ -141,7 +144,7 @@ class Journal(Generic[E]):
         batch = tuple(islice(self._queue, self._limits.batch))
         if not batch:
             return
-        written = await self._write(await asyncio.to_thread(self._events, batch))
+        written = await self._write(await self._events(batch))
         for _ in batch:
             self._queue.popleft()
         self._metrics.held.set(len(self._queue))
@@ -172,11 +175,20 @@ class Journal(Generic[E]):
             self._metrics.events.labels("lost").inc(events)
             _log.error("journal_lost_events", of=self._line.what, events=events)
 
-    def _events(self, batch: Sequence[tuple[E, SpanContext]]) -> tuple[NewEvent, ...]:
-        return tuple(written for event, span in batch for written in self._written(event, span))
+    async def _events(self, batch: Sequence[tuple[E, SpanContext]]) -> list[NewEvent]:
+        """The events as the hub takes them, but those that hold what no JSON can.
+
+        In slices on the event loop: a thread would take the interpreter from all requests for as long as the batch is.
+        """
+        events: list[NewEvent] = []
+        for begin in range(0, len(batch), _SLICE):
+            events += [
+                written for event, span in batch[begin : begin + _SLICE] for written in self._written(event, span)
+            ]
+            await asyncio.sleep(0)
+        return events
 
     def _written(self, event: E, span: SpanContext) -> tuple[NewEvent, ...]:
-        """The event as the hub takes it, or none when it holds what no JSON can."""
         try:
             value = self._line.encode(event)
         except InvalidEvent:

@@ -115,12 +115,12 @@ class EffectiveContext:
         """What the policy sees."""
         return DecisionContext(
             placement=placement,
-            persona=self.persona,
+            persona=self.persona.value,
             segment=self.segment,
             category=self.category,
             region=self.region,
-            season=self.season,
-            device=self.device,
+            season=self.season.value if self.season else None,
+            device=self.device.value if self.device else None,
         )
 
     def flag_subject(self) -> Subject:

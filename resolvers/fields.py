@@ -5,16 +5,31 @@ are, without copying them into GraphQL objects: graphql-core reads attributes by
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import strawberry
 
 import resolvers.words  # noqa: F401 - names the enums before any type below uses them
 
+if TYPE_CHECKING:
+    from resolvers.plans import Planning
 
-def resolved(resolver: Callable[..., object], *, description: str, directives: Sequence[object] = ()) -> Any:
-    """A field computed by `resolver`. Typed Any since the annotation beside it speaks of the schema."""
-    return strawberry.field(resolver=resolver, description=description, directives=directives)
+PLAN: Final = "plan"
+"""Among the metadata of a field with a resolver: its `Planning`, or None."""
+
+
+def resolved(
+    resolver: Callable[..., object],
+    *,
+    description: str,
+    directives: Sequence[object] = (),
+    plan: "Planning | None" = None,
+) -> Any:
+    """A field computed by `resolver`; `plan` does the same for many viewers (resolvers/plans.py).
+
+    Typed Any since the annotation beside it speaks of the schema.
+    """
+    return strawberry.field(resolver=resolver, description=description, directives=directives, metadata={PLAN: plan})
 
 
 def listed(description: str, *directives: object) -> Any:

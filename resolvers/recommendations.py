@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import strawberry
 from strawberry import ID, Info, Parent
 
 from flags.layers import PREVIEW
 from personalization import events
-from personalization.events import DecisionContext, DecisionMode, Placement, ShelfAction
+from personalization.decision.service import DecisionService, Question
+from personalization.events import DecisionContext, DecisionMode, Persona, Placement, ShelfAction
 from resolvers.cache_control import CacheControl, CacheScope
 from resolvers.catalog import Product
 from resolvers.context import Context, ContextArgument, EffectiveContext
@@ -17,12 +19,15 @@ from resolvers.cost import Cost, ListSize
 from resolvers.fallbacks import CALLERS_FAULT
 from resolvers.fields import listed, resolved
 from resolvers.pagination import page_size
+from resolvers.plans import Turn
 from resolvers.sources import source
 from resolvers.sources.source import ShelfKind, ShelfQuery
-from resolvers.visit import Visit
+from resolvers.strongest import StrongestCategories
+from resolvers.visit import ReadyPlace, Visit
 
 SHELVES = CacheControl(max_age=60, scope=CacheScope.SEGMENT, swr=30)
-_DEFAULT_ACTIONS = (ShelfAction.BESTSELLERS.value,)
+_BESTSELLERS = ShelfAction.BESTSELLERS.value
+_DEFAULT_ACTIONS = (_BESTSELLERS,)
 
 
 def _reportable_id(root: Parent[events.Decision]) -> str | None:
@@ -87,10 +92,12 @@ async def _recommendations(
 
 
 async def _default(visit: Visit, place: str | int, placement: Placement, limit: int) -> Shelf:
-    decision = visit.decisions.default(
-        DecisionContext(placement.value), _DEFAULT_ACTIONS, ShelfAction.BESTSELLERS.value
-    )
-    return await _filled(visit, place, Shelf(decision, identity=ShelfQuery(ShelfKind.BESTSELLERS, limit=limit)))
+    decision = visit.decisions.default(DecisionContext(placement.value), _DEFAULT_ACTIONS, _BESTSELLERS)
+    return await _filled(visit, place, Shelf(decision, identity=_everyones_shelf(limit)))
+
+
+def _everyones_shelf(limit: int) -> ShelfQuery:
+    return ShelfQuery(ShelfKind.BESTSELLERS, limit=limit)
 
 
 async def _decided(visit: Visit, place: str | int, placement: Placement, limit: int, claimed: Context) -> Shelf:
@@ -99,7 +106,7 @@ async def _decided(visit: Visit, place: str | int, placement: Placement, limit: 
     decision = visit.decisions.propose(
         context.for_decision(placement.value),
         tuple(shelves),
-        default_action=ShelfAction.BESTSELLERS.value,
+        default_action=_BESTSELLERS,
         subject=context.subject,
         session=visit.viewer.session,
         trace_id=visit.trace_id,
@@ -115,12 +122,16 @@ async def _decided(visit: Visit, place: str | int, placement: Placement, limit: 
 async def _feasible(visit: Visit, context: EffectiveContext, limit: int) -> dict[str, ShelfQuery]:
     """What each action would put on the shelf; an action without a category to show is left out."""
     strongest = context.top_categories or await visit.strongest.of(context.persona, visit.personal_deadline)
+    return _shelves(context, strongest, limit)
+
+
+def _shelves(context: EffectiveContext, strongest: Sequence[str], limit: int) -> dict[str, ShelfQuery]:
     region = context.region
     shelves = {
         action.value: ShelfQuery(ShelfKind.BESTSELLERS, category, region, limit)
         for action, category in zip((ShelfAction.CATEGORY1, ShelfAction.CATEGORY2), strongest, strict=False)
     }
-    shelves[ShelfAction.BESTSELLERS.value] = ShelfQuery(ShelfKind.BESTSELLERS, context.category, region, limit)
+    shelves[_BESTSELLERS] = ShelfQuery(ShelfKind.BESTSELLERS, context.category, region, limit)
     shelves[ShelfAction.TRENDING.value] = ShelfQuery(ShelfKind.TRENDING, context.category, region, limit)
     return shelves
 
@@ -130,7 +141,7 @@ async def _filled(visit: Visit, place: str | int, shelf: Shelf) -> Shelf:
     query = shelf.identity
     if query is None:
         return shelf
-    kept = visit.keeper.ready(str(place), "products", query) if visit.keeper is not None else None
+    kept = visit.keeper.place(str(place), "products", query)() if visit.keeper is not None else None
     if kept is not None:
         return Shelf(shelf.decision, (), query, kept)
     return Shelf(shelf.decision, await _load(visit, query), query)
@@ -170,13 +181,87 @@ def _fallback(visit: Visit, placement: Placement, limit: int, claimed: Context |
     decision = visit.decisions.fallback(
         DecisionContext(placement.value),
         _DEFAULT_ACTIONS,
-        ShelfAction.BESTSELLERS.value,
+        _BESTSELLERS,
         reason,
         subject=visit.viewer.subject,
         session=visit.viewer.session,
         trace_id=visit.trace_id,
     )
     return Shelf(decision, products)
+
+
+@dataclass(frozen=True, slots=True)
+class EveryonesShelf:
+    """The plan of the public default: one decision for all, over what is kept of its products."""
+
+    decisions: DecisionService
+    decision: events.Decision
+    query: ShelfQuery
+    place: ReadyPlace
+
+    def value(self, _turn: Turn) -> Shelf | None:
+        """As `Plan.value`."""
+        kept = self.place()
+        if kept is None:
+            return None
+        self.decisions.count(self.decision)
+        return Shelf(self.decision, (), self.query, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedShelf:
+    """The plan for a context: a decision for each viewer, over what is kept of the products of each action.
+
+    `strongest` are the categories it was made with; once the persona has others, it is good no more.
+    """
+
+    decisions: DecisionService
+    categories: StrongestCategories
+    persona: Persona
+    strongest: tuple[str, ...]
+    asked: DecisionContext
+    actions: tuple[str, ...]
+    shelves: Mapping[str, tuple[ShelfQuery, ReadyPlace]]
+
+    def value(self, turn: Turn) -> Shelf | None:
+        """As `Plan.value`."""
+        if self.categories.at_hand(self.persona) != self.strongest:
+            return None
+        decision = self.decisions.draw(
+            Question(self.asked, self.actions, _BESTSELLERS, turn.subject, turn.session, turn.trace_id)
+        )
+        query, place = self.shelves[decision.action]
+        kept = place()
+        if kept is None:
+            return None
+        turn.decided.append(decision)
+        return Shelf(decision, (), query, kept)
+
+
+def _planned(
+    visit: Visit, place: str, context: EffectiveContext | None, arguments: Mapping[str, Any]
+) -> EveryonesShelf | PlannedShelf | None:
+    placement, limit = arguments["placement"], page_size(arguments["first"])
+    if visit.keeper is None:
+        return None
+    place_of = partial(visit.keeper.place, place, "products")
+    if context is None:
+        asked, query = DecisionContext(placement.value), _everyones_shelf(limit)
+        decision = visit.decisions.standing_default(asked, _DEFAULT_ACTIONS, _BESTSELLERS)
+        return EveryonesShelf(visit.decisions, decision, query, place_of(query))
+    strongest = visit.strongest.at_hand(context.persona)
+    if strongest is None or context.top_categories:
+        return None
+    shelves = _shelves(context, strongest, limit)
+    return PlannedShelf(
+        decisions=visit.decisions,
+        categories=visit.strongest,
+        persona=context.persona,
+        strongest=strongest,
+        asked=context.for_decision(placement.value),
+        actions=tuple(shelves),
+        shelves={action: (query, place_of(query)) for action, query in shelves.items()},
+    )
 
 
 @strawberry.type
@@ -191,4 +276,5 @@ class RecommendationQueries:
             Cost(weight=10),
             ListSize(slicing_arguments=["first"]),
         ],
+        plan=_planned,
     )

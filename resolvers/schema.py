@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any, cast
 
 import strawberry
-from graphql import GraphQLObjectType, GraphQLSchema
+from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema
 from strawberry.printer import print_schema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.arguments import convert_arguments
@@ -16,7 +16,9 @@ from strawberry.types.field import StrawberryField
 from resolvers.basket import BasketMutations, BasketQueries
 from resolvers.catalog import CatalogQueries
 from resolvers.components import ComponentQueries
+from resolvers.fields import PLAN
 from resolvers.outcomes import OutcomeMutations
+from resolvers.plans import Planning
 from resolvers.recommendations import RecommendationQueries
 from resolvers.segment import SegmentQueries
 
@@ -100,6 +102,13 @@ class Called:
         if "info" in self._takes:
             return self._resolve(root=source, info=info, **converted)
         return self._resolve(root=source, **converted)
+
+
+def planning_of(field: GraphQLField) -> Planning | None:
+    """What plans a root field for many viewers; None where nothing does."""
+    definition = field.extensions.get("strawberry-definition")
+    planning: Planning | None = definition.metadata.get(PLAN) if isinstance(definition, StrawberryField) else None
+    return planning
 
 
 def field_names(root: type) -> tuple[str, ...]:

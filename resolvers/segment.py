@@ -1,6 +1,8 @@
 """Which segment and persona a viewer is taken for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import strawberry
 from strawberry import Info
@@ -8,10 +10,11 @@ from strawberry import Info
 from personalization.classification.profiles import Assigned, Origin
 from personalization.events import Persona
 from resolvers.cache_control import CacheControl, CacheScope
-from resolvers.context import ContextArgument
+from resolvers.context import ContextArgument, EffectiveContext
 from resolvers.cost import Cost
 from resolvers.fallbacks import CALLERS_FAULT, AnswerMode
 from resolvers.fields import listed, resolved
+from resolvers.plans import Constant
 from resolvers.visit import Visit
 
 
@@ -71,10 +74,13 @@ class SegmentAssignment:
     )
 
 
+_NO_CONTEXT: Final = Assignment(Persona.VISITOR, None, AnswerMode.DEFAULT, "NO_CONTEXT")
+
+
 async def _segment(info: Info[Visit, None], context: ContextArgument = None) -> Assignment:
     visit = info.context
     if context is None:
-        return Assignment(Persona.VISITOR, None, AnswerMode.DEFAULT, "NO_CONTEXT")
+        return _NO_CONTEXT
     try:
         effective = await visit.contexts.resolve(context)
     except CALLERS_FAULT:
@@ -82,8 +88,18 @@ async def _segment(info: Info[Visit, None], context: ContextArgument = None) -> 
     except Exception as error:
         reason = visit.fallbacks.because("segment", error)
         return Assignment(visit.viewer.persona or Persona.VISITOR, None, AnswerMode.FALLBACK, reason)
-    reason = "ANONYMOUS" if effective.persona is Persona.VISITOR else "ROLE"
-    return Assignment(effective.persona, effective.segment, AnswerMode.PERSONALIZED, reason, effective.assigned)
+    return _assignment(effective)
+
+
+def _assignment(context: EffectiveContext) -> Assignment:
+    reason = "ANONYMOUS" if context.persona is Persona.VISITOR else "ROLE"
+    return Assignment(context.persona, context.segment, AnswerMode.PERSONALIZED, reason, context.assigned)
+
+
+def _planned(
+    _visit: Visit, _place: str, context: EffectiveContext | None, _arguments: Mapping[str, object]
+) -> Constant:
+    return Constant(_NO_CONTEXT if context is None else _assignment(context))
 
 
 @strawberry.type
@@ -94,4 +110,5 @@ class SegmentQueries:
         _segment,
         description="Personalized. Segment and persona of the viewer; without a context, those of a visitor.",
         directives=[CacheControl(max_age=0, scope=CacheScope.PRIVATE), Cost(weight=5)],
+        plan=_planned,
     )

@@ -31,6 +31,13 @@ class StrongestCategories:
         """
         if self._known is None or self._is_stale():
             await self._renew(deadline)
+        return self._of(persona)
+
+    def at_hand(self, persona: Persona) -> tuple[str, ...] | None:
+        """As `of`, where nothing has to be read for it; otherwise None."""
+        return None if self._known is None or self._is_stale() else self._of(persona)
+
+    def _of(self, persona: Persona) -> tuple[str, ...]:
         known = self._known or {}
         return known.get(persona) or known.get(Persona.VISITOR, ())
 

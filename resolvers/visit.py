@@ -24,12 +24,13 @@ from resolvers.viewer import Viewer
 class Keeper(Protocol):
     """What knows which values are kept as ready JSON; the gateway's executor."""
 
-    def ready(self, root: str, field: str, identity: object) -> Mapping[str, object] | None:
-        """All selections of `field` below the root field of response name `root`, ready for the object of `identity`.
-
-        By response name; None when there are none, or one of them is not kept, so that the object has to be filled.
-        """
+    def place(self, root: str, field: str, identity: object) -> "ReadyPlace":
+        """Where all selections of `field` below the root field of response name `root` are kept for this object."""
         ...
+
+
+ReadyPlace = Callable[[], Mapping[str, object] | None]
+"""What is kept there now, ready, by response name; None when there is nothing, so that the object has to be filled."""
 
 
 @dataclass(slots=True)

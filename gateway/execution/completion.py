@@ -7,10 +7,12 @@ knows what to say: `NotPlain`.
 """
 
 from collections.abc import Callable, Iterable
+from enum import Enum
 from operator import attrgetter
 from typing import Any, cast
 
 from graphql import (
+    GraphQLEnumType,
     GraphQLLeafType,
     GraphQLList,
     GraphQLNonNull,
@@ -128,7 +130,7 @@ def _listed(complete: Complete) -> Complete:
 
 def _leaf(type_: GraphQLLeafType) -> Complete:
     own = _own(type_)
-    coerce = type_.coerce_output_value
+    coerce = _known(type_) if isinstance(type_, GraphQLEnumType) else type_.coerce_output_value
 
     def leaf(value: Any) -> Any:
         if value is None or value.__class__ is own:
@@ -138,6 +140,22 @@ def _leaf(type_: GraphQLLeafType) -> Complete:
         return coerce(value)
 
     return leaf
+
+
+def _known(type_: GraphQLEnumType) -> Complete:
+    """What gives the names of an enum's members, each looked for once only."""
+    names: dict[int, tuple[Enum, Any]] = {}
+
+    def known(value: Any) -> Any:
+        found = names.get(id(value))
+        if found is not None:
+            return found[1]
+        name = type_.coerce_output_value(value)
+        if isinstance(value, Enum):
+            names[id(value)] = (value, name)  # held, so that its place in memory stays its own
+        return name
+
+    return known
 
 
 def _own(type_: GraphQLLeafType) -> type | None:

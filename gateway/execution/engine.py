@@ -30,11 +30,12 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.documents import Operation
 from gateway.errors import UnprocessableVariables
+from gateway.execution.answer_plan import AnswerPlan
 from gateway.execution.executor import KeepingExecutor
 from gateway.execution.forms import Forms
 from gateway.execution.keeping import Keeping, Note
 from gateway.execution.kept import Kept
-from gateway.execution.lanes import AtOnce, Lanes, lanes_of
+from gateway.execution.lanes import Lanes, lanes_of
 from gateway.execution.lookup import Lookup
 from resolvers.caching.cell import Cell
 from resolvers.visit import Visit
@@ -57,9 +58,9 @@ class _Prepared:
     forms: LRUCache[tuple[object, ...], Forms]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Ready:
-    """An operation with its variables, ready for any number of visits."""
+    """An operation with its variables, ready for any number of visits. Two of them are never the same."""
 
     prepared: _Prepared
     values: VariableValues
@@ -142,13 +143,16 @@ class Engine:
             lanes.warm = True
         return completed
 
-    def at_once(self, ready: Ready, visit: Visit) -> AtOnce | None:
-        """The result for a visit without preview, if all of it is kept or at hand; as `Lanes.at_once`."""
-        lanes, keeper = ready.lanes, ready.keeper
-        if lanes is None or keeper is None or not lanes.warm:
+    def plan(self, ready: Ready, visit: Visit) -> AnswerPlan | None:
+        """A plan for all who have the context of this visit, which has no preview; None where there can be none.
+
+        The visit is held on to by the plan, to make others like it.
+        """
+        lanes, keeper, keeping = ready.lanes, ready.keeper, self._keeping
+        if lanes is None or keeper is None or keeping is None or not lanes.warm:
             return None
         visit.keeper = lookup = Lookup(keeper, visit)
-        return lanes.at_once(visit, lookup)
+        return lanes.plan(visit, lookup, keeping.cache)
 
     def age(self, result: ExecutionResult) -> int:
         """Seconds since the oldest kept value in a result was made; 0 where nothing was kept."""

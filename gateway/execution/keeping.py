@@ -81,6 +81,11 @@ class Keeping:
         self._wanted: dict[bytes, list[asyncio.Future[None]]] = {}
         self._fetching: set[asyncio.Task[None]] = set()
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether some of what is served is to be compared."""
+        return self._shadow > 0.0
+
     def is_sampled(self) -> bool:
         """Whether this value, which was just served, is to be compared with one that is made anew."""
         return self._shadow > 0.0 and random() < self._shadow  # noqa: S311 - a sample, no secret

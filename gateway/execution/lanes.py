@@ -2,11 +2,12 @@
 
 Each root field has a lane: what is kept under a key that is known beforehand is taken from there; what must be fresh
 (a shelf's decision, a page's components) is resolved and completed by compiled code. Whatever does not come out that
-way is executed by the executor, in the midst of the others, and comes out the same.
+way is executed by the executor, in the midst of the others, and comes out the same. For viewers of whom nothing has to
+be read, all lanes together can be planned (answer_plan.py).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from inspect import isawaitable
 from typing import Any, cast
@@ -17,17 +18,20 @@ from graphql.execution.collect_fields import FieldDetailsList, collect_fields
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
 
-from gateway.at_hand import at_hand
+from gateway.execution.answer_plan import AnswerPlan, KeptStep, OwnKey, PlannedStep
 from gateway.execution.completion import Complete, NotPlain, compiled
 from gateway.execution.executor import KeepingExecutor
 from gateway.execution.forms import TYPENAME, Form
-from gateway.execution.kept import Kept, encode
+from gateway.execution.keeping import PRIVATE
+from gateway.execution.kept import Kept
 from gateway.execution.lookup import Lookup
 from personalization.errors import PersonaError
 from resolvers.cache_control import CacheScope
-from resolvers.caching.cell import Cell
+from resolvers.caching.cache import FragmentCache
 from resolvers.context import Context, EffectiveContext
-from resolvers.schema import CONVERT
+from resolvers.observing import SELF
+from resolvers.plans import Planning
+from resolvers.schema import CONVERT, planning_of
 from resolvers.visit import Visit
 
 Resolve = Callable[[Any, Any], Any]
@@ -56,15 +60,9 @@ class FreshLane:
     field: GraphQLField
     resolve: Resolve
     complete: Complete
+    arguments: Mapping[str, Any]
+    planning: Planning | None
     claimed: Context | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AtOnce:
-    """The `data` of an answer in bytes, and the cells that it was kept in."""
-
-    data: bytes
-    cells: Sequence[Cell]
 
 
 class LaneInfo:
@@ -94,31 +92,26 @@ class Lanes:
         self._text = _frame([lane.name for lane in lanes])
         self.warm = False
 
-    def at_once(self, visit: Visit, lookup: Lookup) -> "AtOnce | None":
-        """The result in bytes, if nothing has to be made or waited for; otherwise None, and the visit is spent.
-
-        Decisions are held in the visit, not recorded yet.
-        """
-        row = self._text.copy()
-        cells: list[Cell] = []
+    def plan(self, visit: Visit, lookup: Lookup, cache: FragmentCache) -> AnswerPlan | None:
+        """A plan for all who have the context of this visit; None where something has to be read to have one."""
+        kept: list[KeptStep] = []
+        planned: list[PlannedStep] = []
         for place, lane in self._keeping:
             key = lane.key or _key_at_hand(lane, visit, lookup)
-            kept = lookup.found(lane.form, key, lane.details, lane.path) if key is not None else None
-            if kept is None:
+            if key is None:
                 return None
-            row[place] = kept.text
-            cells.append(kept.cell)
+            kept.append(KeptStep(place, lane.form, key, lane.details, lane.path))
         for place, fresh in self._fresh_each_time:
-            if fresh.claimed is not None and _context_at_hand(fresh.claimed, visit) is None:
+            context = _context_at_hand(fresh.claimed, visit) if fresh.claimed is not None else None
+            if (context is None) is not (fresh.claimed is None) or fresh.planning is None:
                 return None
-            try:
-                value = fresh.resolve(None, LaneInfo(visit, fresh.path))
-                row[place] = encode(fresh.complete(at_hand(value) if isawaitable(value) else value))
-            except Exception:  # the ordinary way does it again and says what is wrong
+            plan = fresh.planning(visit, fresh.name, context, fresh.arguments)
+            if plan is None:
                 return None
+            planned.append(PlannedStep(place, plan, fresh.complete))
         if len(visit.contexts.used) > 1:  # they are told in the order in which the ordinary way comes by them
             return None
-        return AtOnce(b"".join(row), cells)
+        return AnswerPlan(self._text, kept, planned, lookup, cache, visit.extensions())
 
     async def run(self, visit: Visit, executor: KeepingExecutor) -> ExecutionResult:
         """The result, in the order of the operation."""
@@ -186,10 +179,16 @@ class Lanes:
         return await executor.complete_awaited(lane.field, lane.details, self._root, lane.path, outcome())
 
 
-def _key_at_hand(lane: KeptLane, visit: Visit, lookup: Lookup) -> bytes | None:
+def _key_at_hand(lane: KeptLane, visit: Visit, lookup: Lookup) -> bytes | OwnKey | None:
     """The key for those whom the claimed context belongs to; None when that is to be waited for, or is forbidden."""
     context = _context_at_hand(lane.claimed, visit) if lane.claimed is not None else None
-    return lookup.key_for(lane.form, context) if context is not None else None
+    audience = lookup.audience(lane.form)
+    if context is None or PRIVATE in audience:
+        return None
+    read = [getattr(context, name, None) for name in audience]
+    if SELF.isdisjoint(audience):
+        return lookup.key_of(lane.form, audience, read)
+    return OwnKey(lookup, lane.form, audience, tuple(read))
 
 
 def _context_at_hand(claimed: Context, visit: Visit) -> EffectiveContext | None:
@@ -200,9 +199,15 @@ def _context_at_hand(claimed: Context, visit: Visit) -> EffectiveContext | None:
         return None
 
 
-def _claimed(field: GraphQLField, arguments: dict[str, Any]) -> Context | None:
+def _taken(field: GraphQLField, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Coerced arguments as the resolver takes them."""
     convert = field.extensions.get(CONVERT)
-    claimed: Context | None = convert(arguments).get("context") if convert is not None else None
+    taken: dict[str, Any] = convert(arguments) if convert is not None else {}
+    return taken
+
+
+def _claimed(field: GraphQLField, arguments: dict[str, Any]) -> Context | None:
+    claimed: Context | None = _taken(field, arguments).get("context")
     return claimed
 
 
@@ -269,8 +274,8 @@ def _fresh_lane(
     if given is None:
         raise NotPlain
     complete = compiled(executor, field.type, details)
-    claimed = _claimed(field, arguments)
-    return FreshLane(name, path, details, field, cast("Resolve", given(arguments)), complete, claimed)
+    resolve, claimed, taken = cast("Resolve", given(arguments)), _claimed(field, arguments), _taken(field, arguments)
+    return FreshLane(name, path, details, field, resolve, complete, taken, planning_of(field), claimed)
 
 
 def _kept_lane(executor: KeepingExecutor, field: GraphQLField, lane: KeptLane, arguments: dict[str, Any]) -> KeptLane:

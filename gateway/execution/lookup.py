@@ -21,7 +21,7 @@ from resolvers.caching.cell import Cell
 from resolvers.context import Context, EffectiveContext
 from resolvers.errors import NotRenewed
 from resolvers.observing import MEMBERS
-from resolvers.visit import Visit
+from resolvers.visit import ReadyPlace, Visit
 
 _log = structlog.get_logger()
 
@@ -103,23 +103,34 @@ class Lookup:
     def found(self, form: Form, key: bytes, details: FieldDetailsList, path: Path) -> Kept | None:
         """What is kept of a root field; if it is stale, it is made anew in the background."""
         kept = self.find(form, key)
-        if kept is None:
-            return None
+        if kept is not None:
+            self.tend(kept, form, details, path)
+        return kept
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether some of what is served is to be compared."""
+        return self._maker.keeping.is_watched
+
+    def tend(self, kept: Kept, form: Form, details: FieldDetailsList, path: Path) -> None:
+        """Have what is served of a root field made anew in the background, if it is stale or to be compared."""
         if not kept.fresh and not self.renewing:
             self._cache.renew(kept.cell, partial(self._renew, form, details, path))
         if self._maker.keeping.is_sampled():
             self._cache.renew(kept.cell, partial(self._verify, form, details, path, kept.text))
-        return kept
 
-    def ready(self, root: str, field: str, identity: object) -> Mapping[str, object] | None:
+    def place(self, root: str, field: str, identity: object) -> ReadyPlace:
         """What `resolvers.visit.Keeper` promises."""
         places = self._maker.places.get((root, field)) or self._places(root, field)
-        if not places or self.renewing:
-            return None
+        if not places or self.renewing or not all(place.form.keepable for place in places):
+            return _nothing
         text, values = orjson.dumps(identity), self._maker.variable_values.coerced
+        return partial(self._ready, identity, [(place, place.form.key(text, values)) for place in places])
+
+    def _ready(self, identity: object, places: Sequence[tuple[Place, bytes]]) -> Mapping[str, object] | None:
         found: dict[str, object] = {}
-        for place in places:
-            kept = self.find(place.form, place.form.key(text, values)) if place.form.keepable else None
+        for place, key in places:
+            kept = self.find(place.form, key)
             if kept is None:
                 return None
             if not kept.fresh:
@@ -145,7 +156,15 @@ class Lookup:
         if PRIVATE in audience:
             return None
         read = [getattr(context if name in MEMBERS else viewer, name) for name in audience]
+        return self.key_of(form, audience, read)
+
+    def key_of(self, form: Form, audience: Sequence[str], read: Sequence[object]) -> bytes:
+        """The key for those of whom these members were read, as these values."""
         return form.key(orjson.dumps([audience, read]), self._maker.variable_values.coerced)
+
+    def audience(self, form: Form) -> tuple[str, ...]:
+        """The members that values of a form depend on, as far as is known."""
+        return self._cache.audience(form.id)
 
     def tell(self, form: Form, state: str, cell: Cell | None) -> None:
         """Have the operation's span, and whoever wants it explained, know what became of a value."""
@@ -200,6 +219,10 @@ class Lookup:
         if again is None:
             raise NotRenewed("this visit cannot be made again")
         return again()
+
+
+def _nothing() -> None:
+    """What is kept where nothing is kept."""
 
 
 def _check(value: object, form: Form) -> None:

@@ -36,7 +36,7 @@ class Conduct:
         A matter of its hash alone, so it stays for as long as the name does. Flags have holdbacks of their own.
         """
         who = subject or session
-        if who is None or not is_shelf(context.placement):
+        if not self.holdback or who is None or not is_shelf(context.placement):
             return False
         return unit_interval(f"holdback/{who}") < self.holdback
 

@@ -15,9 +15,10 @@ from personalization.bandit.sampling import floored, normalized, sample
 from personalization.clock import Clock
 from personalization.decision.conduct import Conduct
 from personalization.decision.journal import DecisionJournal
+from personalization.decision.known_distributions import KnownDistributions
 from personalization.decision.live_policy import LivePolicies, LivePolicy
 from personalization.errors import InvalidDistribution, JournalFull
-from personalization.events import HOLDBACK, Decision, DecisionContext, DecisionMode
+from personalization.events import HOLDBACK, Decision, DecisionContext, DecisionMode, is_shelf
 from personalization.ids import Ids
 
 DRAWN = "DRAWN"
@@ -70,6 +71,7 @@ class DecisionService:
         self._ids = ids
         self._tracer = tracer
         self._metrics = _DecisionMetrics(registry)
+        self._known = KnownDistributions()
 
     @property
     def policy_version(self) -> str:
@@ -102,7 +104,7 @@ class DecisionService:
         except JournalFull as error:
             question = replace(question, trace_id=decision.trace_id)
             decision = self._fell_back(question, question.default(), _reason(error))
-        self._count(decision)
+        self.count(decision)
         return decision
 
     def propose(
@@ -118,18 +120,28 @@ class DecisionService:
         """As `decide`, but nothing is journalled or counted: `record` it once the viewer really gets it."""
         return self._proposed(Question(context, tuple(actions), default_action, subject, session, trace_id))[0]
 
+    def draw(self, question: "Question") -> Decision:
+        """As `propose`, without a span: for questions of a trace that is not recorded, whose id they have."""
+        started = perf_counter()
+        try:
+            decision = self._chosen(question)
+        except Exception as error:  # a policy may raise whatever it likes, and the page still gets its answer
+            decision = self._fell_back(question, question.default(), _reason(error))
+        self._metrics.seconds.observe(perf_counter() - started)
+        return decision
+
     def propose_many(self, questions: Sequence["Question"]) -> list[Decision]:
         """As `propose`, for all that one page asks at once: one answer each, by one policy."""
         return [self._proposed(question)[0] for question in questions]
 
-    def record(self, decision: Decision) -> Decision:
-        """Journal and count a proposed decision that is being served.
+    def record(self, decision: Decision, span: SpanContext | None = None) -> Decision:
+        """Journal and count a proposed decision that is being served, in the current span unless said otherwise.
 
         Raises:
             JournalFull: it was not journalled, so it must not be served either.
         """
-        self._journal.record(decision, get_current_span().get_span_context())
-        self._count(decision)
+        self._journal.record(decision, span or get_current_span().get_span_context())
+        self.count(decision)
         return decision
 
     def fallback(
@@ -152,7 +164,7 @@ class DecisionService:
         decision = self._fell_back(question, default_action, reason)
         with suppress(JournalFull):  # it is the answer all the same; its outcomes will have no decision
             self._journal.record(decision, span.get_span_context())
-        self._count(decision)
+        self.count(decision)
         self._end(span, decision)
         return decision
 
@@ -160,22 +172,28 @@ class DecisionService:
         self, context: DecisionContext, actions: Sequence[str], default_action: str, reason: str = NO_CONTEXT
     ) -> Decision:
         """The public default, mode `DEFAULT`: for everyone the same, id included; never journalled nor learned from."""
-        decision_id = str(uuid5(_DEFAULTS, f"{context.placement}/{default_action}"))
-        question = Question(context, tuple(actions))
-        decision = self._certain(question, decision_id, default_action, DecisionMode.DEFAULT, reason)
-        self._count(decision)
+        decision = self.standing_default(context, actions, default_action, reason)
+        self.count(decision)
         return decision
 
+    def standing_default(
+        self, context: DecisionContext, actions: Sequence[str], default_action: str, reason: str = NO_CONTEXT
+    ) -> Decision:
+        """As `default`, to be served many times: `count` it each time."""
+        decision_id = str(uuid5(_DEFAULTS, f"{context.placement}/{default_action}"))
+        return self._certain(
+            Question(context, tuple(actions)), decision_id, default_action, DecisionMode.DEFAULT, reason
+        )
+
+    def count(self, decision: Decision) -> None:
+        """Count a decision that is being served; those that are recorded are counted by that."""
+        self._metrics.decided(decision.context.placement, decision.mode, decision.action)
+
     def _proposed(self, question: "Question") -> tuple[Decision, SpanContext]:
-        started = perf_counter()
         span = self._tracer.start_span("decision")
         if question.trace_id is None:
             question = replace(question, trace_id=_trace_id(span))
-        try:
-            decision = self._chosen(question)
-        except Exception as error:  # a policy may raise whatever it likes, and the page still gets its answer
-            decision = self._fell_back(question, question.default(), _reason(error))
-        self._metrics.seconds.observe(perf_counter() - started)
+        decision = self.draw(question)
         self._end(span, decision)
         return decision, span.get_span_context()
 
@@ -220,6 +238,14 @@ class DecisionService:
 
     def _distribution(self, question: "Question", policy: Policy) -> tuple[float, ...]:
         """What the policy gives, mixed with an even one where an action is below the floor."""
+        known = self._known.of(policy, shelf=is_shelf(question.context.placement))
+        asked = (question.context, question.actions, question.floor)
+        distribution = known.get(asked)
+        if distribution is None:
+            distribution = known[asked] = self._asked(question, policy)
+        return distribution
+
+    def _asked(self, question: "Question", policy: Policy) -> tuple[float, ...]:
         actions = len(question.actions)
         given = normalized(policy.distribution(question.context, question.actions), actions)
         floor = max(question.floor, self._conduct.floor / actions)
@@ -268,9 +294,6 @@ class DecisionService:
             session=question.session,
             trace_id=question.trace_id,
         )
-
-    def _count(self, decision: Decision) -> None:
-        self._metrics.decided(decision.context.placement, decision.mode, decision.action)
 
     def _end(self, span: Span, decision: Decision) -> None:
         if span.is_recording():

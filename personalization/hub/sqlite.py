@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
 
 import orjson
 
@@ -17,6 +18,8 @@ from personalization.hub.tail import Tail
 from personalization.hub.topics import Appended, NewEvent, Reassignment
 from personalization.ids import Ids
 
+_INSERT = "INSERT INTO events (topic, partition, offset, id, key, appended_us, headers, value) VALUES"
+_INSERTED_TOGETHER = 256
 _PRUNED_TOGETHER = 2_000
 _GIVEN_BACK_TOGETHER = 10_000
 
@@ -112,21 +115,31 @@ def _insert(connection: sqlite3.Connection, topic: str, fresh: Sequence[NewEvent
     heads: dict[int, int] = dict(
         connection.execute("SELECT partition, offset FROM heads WHERE topic = ?", (topic,)).fetchall()
     )
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for event in fresh:
         partition = partition_of(event.key, partitions)
         offset = heads.get(partition, 0)
         heads[partition] = offset + 1
         rows.append((topic, partition, offset, event.id, event.key, now, _headers(event), event.value))
-    connection.executemany(
-        "INSERT INTO events (topic, partition, offset, id, key, appended_us, headers, value) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        rows,
-    )
+    _insert_rows(connection, rows)
     connection.executemany(
         "INSERT OR REPLACE INTO heads VALUES (?, ?, ?)",
         [(topic, partition, offset) for partition, offset in heads.items()],
     )
+
+
+def _insert_rows(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert events, up to 256 a statement, by powers of two so that few statements are ever prepared.
+
+    `sqlite3` lets go of the interpreter for each statement and has to get it back, which takes a millisecond where an
+    event loop is busy: with `executemany`, a statement a row, the journal of such a process falls behind.
+    """
+    done = 0
+    while done < len(rows):
+        some = min(_INSERTED_TOGETHER, 1 << (len(rows) - done).bit_length() - 1)
+        places = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * some)
+        connection.execute(f"{_INSERT} {places}", list(chain.from_iterable(rows[done : done + some])))
+        done += some
 
 
 def _sorted_out(

@@ -72,7 +72,7 @@ class FragmentCache:
     """Kept JSON by key, in memory and, when there is one, in a second tier.
 
     Everything is decided on one event loop; nothing here waits, save `fetch`, `purge` and `aclose`. Each purge begins
-    an `epoch`.
+    an `epoch`; `lore` is another number whenever something else is known of audiences.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class FragmentCache:
         self._renewing: dict[bytes, asyncio.Task[None]] = {}
         self._purging: set[asyncio.Task[None]] = set()
         self.epoch = 0
+        self.lore = 0
         self._purges: dict[str, _Purge] = {}
         self._cleared = _Purge(0, float("-inf"))
         self._audiences: LRUCache[bytes, tuple[str, ...]] = LRUCache(_KNOWN_AUDIENCES)
@@ -201,11 +202,14 @@ class FragmentCache:
 
     def learn(self, form: bytes, read: Iterable[str]) -> None:
         """Note what a making read."""
-        self._audiences[form] = tuple(sorted({*self.audience(form), *read}))
+        known = self.audience(form)
+        learned = self._audiences[form] = tuple(sorted({*known, *read}))
+        self.lore += learned != known
 
     def unlearn(self) -> None:
         """Forget what values depend on; it is learned anew with the next ones."""
         self._audiences.clear()
+        self.lore += 1
 
     async def settle(self) -> None:
         """Wait for the renewals under way."""

@@ -46,12 +46,12 @@ class CacheMetrics:
         self._series: dict[tuple[str, str], Counter] = {}
         self._sizes: dict[str, tuple[Gauge, Gauge]] = {}
 
-    def looked(self, field: str, result: str) -> None:
-        """Count a look-up."""
+    def looked(self, field: str, result: str, times: int = 1) -> None:
+        """Count look-ups."""
         series = self._series.get((field, result))
         if series is None:
             series = self._series[(field, result)] = self._lookups.labels(field, result)
-        series.inc()
+        series.inc(times)
 
     def evicted(self, field: str) -> None:
         """Count an eviction."""

@@ -1,5 +1,6 @@
 """The short way and the ordinary one answer the same: status, headers and bytes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class Gateway:
         """Status, headers and body of an answer."""
         content = body if isinstance(body, bytes) else orjson.dumps(body)
         response = await self.client.post("/graphql", content=content, headers={**HEADERS, **headers})
+        await asyncio.sleep(0)  # the metrics learn of short answers when the loop's turn ends
         told = [(name, value) for name, value in response.headers.items() if name not in OWN_TO_A_REQUEST]
         return response.status_code, told, response.content
 

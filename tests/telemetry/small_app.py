@@ -22,9 +22,10 @@ from starlette.routing import Route
 
 from gateway.execution.tracing import operation_span
 from gateway.health import Readiness, health_routes
+from gateway.request_tracing import TraceMiddleware, Tracing
 from gateway.server import serve
 from gateway.settings import Settings
-from gateway.telemetry import Telemetry, TraceMiddleware, build_telemetry
+from gateway.telemetry import Telemetry, build_telemetry
 from resolvers.batching import LoaderMetrics
 from tests.telemetry.home import HOME, build_schema, build_visit
 
@@ -98,7 +99,7 @@ def build_app(telemetry: Telemetry, readiness: Readiness) -> Starlette:
     ]
     return Starlette(
         routes=[*routes, *health_routes(readiness, telemetry.registry)],
-        middleware=[Middleware(TraceMiddleware, telemetry=telemetry)],
+        middleware=[Middleware(TraceMiddleware, tracing=Tracing(telemetry))],
         lifespan=lifespan,
     )
 

@@ -12,8 +12,9 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusC
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.health import Readiness
+from gateway.request_tracing import TraceMiddleware, Tracing
 from gateway.settings import Settings
-from gateway.telemetry import GatewayTracer, Telemetry, TraceMiddleware, build_telemetry
+from gateway.telemetry import GatewayTracer, Telemetry, build_telemetry
 from tests.telemetry.small_app import build_app
 
 TRACE, PAGE = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -90,7 +91,7 @@ def test_no_header_breaks_the_middleware(parent: bytes, state: bytes) -> None:
 
     scope = {"path": "/", "method": "GET", "scheme": "http", "http_version": "1.1"}
     headers = [(b"traceparent", parent), (b"tracestate", state)]
-    span = TraceMiddleware(never, build_telemetry(Settings()))._span({**scope, "headers": headers})
+    span = Tracing(build_telemetry(Settings())).of({**scope, "headers": headers})
     assert span.get_span_context().is_valid
 
 
@@ -143,7 +144,7 @@ async def test_the_span_of_a_stream_ends_with_its_last_byte(telemetry: Telemetry
         return {"type": "http.disconnect"}
 
     scope = {"type": "http", "path": "/", "method": "GET", "scheme": "http", "http_version": "1.1", "headers": []}
-    await TraceMiddleware(streams, telemetry)(scope, receive, send)
+    await TraceMiddleware(streams, Tracing(telemetry))(scope, receive, send)
     assert finished == [0, 0, 0, 1]
 
 

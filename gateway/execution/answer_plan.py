@@ -1,0 +1,147 @@
+"""An operation planned for all who have one context: what is kept is looked up, decisions are taken, bytes are joined.
+
+Nothing here waits. What a plan cannot answer (something is not kept any more, for one) is executed as ever.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from graphql.execution.collect_fields import FieldDetailsList
+from graphql.pyutils import Path
+
+from gateway.execution.completion import Complete
+from gateway.execution.forms import Form
+from gateway.execution.kept import Kept, encode
+from gateway.execution.lookup import Lookup
+from personalization.events import Decision
+from resolvers.caching.cache import FragmentCache
+from resolvers.caching.cell import Cell
+from resolvers.plans import Plan, Turn
+
+SUBJECT: Final = "subject"
+SESSION: Final = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """An answer in bytes, the cells that it was kept in, and the decisions in it, which are not recorded yet."""
+
+    body: bytes
+    cells: Sequence[Cell]
+    decided: Sequence[Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """The key of a value that depends on who asks: `read` are the values of `audience`, theirs to be filled in."""
+
+    lookup: Lookup
+    form: Form
+    audience: tuple[str, ...]
+    read: tuple[object, ...]
+
+    def of(self, turn: Turn) -> bytes:
+        """The key for whoever asks."""
+        own = {SUBJECT: turn.subject, SESSION: turn.session}
+        read = [own.get(name, value) for name, value in zip(self.audience, self.read, strict=True)]
+        return self.lookup.key_of(self.form, self.audience, read)
+
+
+@dataclass(slots=True)
+class KeptStep:
+    """A root field that is kept, under one key for all or under one for each; `hits` are not counted yet."""
+
+    place: int
+    form: Form
+    key: bytes | OwnKey
+    details: FieldDetailsList
+    path: Path
+    hits: int = 0
+
+
+class PlannedStep:
+    """A root field whose value a plan gives."""
+
+    __slots__ = ("_complete", "_given", "_plan", "_text", "place")
+
+    def __init__(self, place: int, plan: Plan, complete: Complete) -> None:
+        self.place = place
+        self._plan = plan
+        self._complete = complete
+        self._given: object = None
+        self._text = b""
+
+    def text(self, turn: Turn) -> bytes | None:
+        """The value as JSON; None where the plan has none."""
+        given = self._plan.value(turn)
+        if given is None:
+            return None
+        if given is not self._given:
+            self._given, self._text = given, encode(self._complete(given))
+        return self._text
+
+
+class AnswerPlan:
+    """The answer to an operation with its variables, for all who have the context that it was planned with."""
+
+    __slots__ = ("_cache", "_kept", "_lookup", "_lore", "_planned", "_row")
+
+    def __init__(
+        self,
+        row: Sequence[bytes],
+        kept: Sequence[KeptStep],
+        planned: Sequence[PlannedStep],
+        lookup: Lookup,
+        cache: FragmentCache,
+        extensions: Mapping[str, object],
+    ) -> None:
+        told = b',"extensions":' + encode(extensions) if extensions else b""
+        self._row = list(row)
+        self._row[0] = b'{"data":' + self._row[0]
+        self._row[-1] += told + b"}"
+        self._kept = kept
+        self._planned = planned
+        self._lookup = lookup
+        self._cache = cache
+        self._lore = cache.lore
+
+    @property
+    def is_good(self) -> bool:
+        """Whether values depend on what they did when this was planned."""
+        return self._lore == self._cache.lore
+
+    def answer(self, turn: Turn) -> AtOnce | None:
+        """The answer for whoever asks; None where it has to be executed. Raises whatever a plan or completion does."""
+        row, cells, find = self._row.copy(), [], self._cache.find
+        now = self._cache.now()
+        for step in self._kept:
+            key = step.key if step.key.__class__ is bytes else step.key.of(turn)  # type: ignore[union-attr]
+            cell = find(key)
+            text = cell.text(now) if cell is not None else None
+            if cell is None or text is None:
+                return None
+            self._serve(step, cell, text, now)
+            row[step.place] = text
+            cells.append(cell)
+        for each in self._planned:
+            text = each.text(turn)
+            if text is None:
+                return None
+            row[each.place] = text
+        return AtOnce(b"".join(row), cells, turn.decided)
+
+    def settle(self) -> None:
+        """Count what was served since the last time."""
+        for step in self._kept:
+            if step.hits:
+                self._cache.metrics.looked(step.form.name, "hit", step.hits)
+                step.hits = 0
+
+    def _serve(self, step: KeptStep, cell: Cell, text: bytes, now: float) -> None:
+        fresh = cell.is_fresh(now)
+        if fresh and not self._lookup.is_watched:
+            step.hits += 1
+            return
+        self._cache.metrics.looked(step.form.name, "hit" if fresh else "stale")
+        self._lookup.tend(Kept(cell, text, fresh), step.form, step.details, step.path)

@@ -1,0 +1,62 @@
+"""A personalized root field planned: all that it needs to know of a context settled, to be asked for each viewer of it.
+
+A resolver works for one visit and may wait. What it finds out of a context is the same for everybody whose context that
+is, save who they are; a plan holds it, and gives the field's value to any of them without waiting.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from opentelemetry.trace import SpanContext
+
+from personalization.events import Decision
+from resolvers.context import EffectiveContext
+from resolvers.visit import Visit
+
+
+@dataclass(slots=True)
+class Turn:
+    """One asking: for whom, in which trace, which is not recorded, and the decisions that went into the answer."""
+
+    subject: str
+    session: str
+    span: SpanContext
+    trace_id: str
+    decided: list[Decision] = field(default_factory=list)
+
+
+class Plan(Protocol):
+    """The value of a root field for all viewers of one context."""
+
+    def value(self, turn: Turn) -> Any:
+        """What the resolver would give; None where it has to be asked itself. Decisions in it are noted, not recorded.
+
+        Equal objects, such as the same one each time, stand for equal answers.
+        """
+        ...
+
+
+class Planning(Protocol):
+    """Makes plans of a field, next to its resolver."""
+
+    def __call__(
+        self, visit: Visit, place: str, context: EffectiveContext | None, arguments: Mapping[str, Any], /
+    ) -> Plan | None:
+        """The plan for a context, in an operation where the field stands at `place`; None where there can be none.
+
+        `arguments` are the resolver's. The visit is one of those for whom the plan is; it may be used to look at what
+        is at hand, and its long-lived parts may be held on to.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The same value for all."""
+
+    given: object
+
+    def value(self, _turn: Turn) -> object:
+        """That value."""
+        return self.given

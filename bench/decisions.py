@@ -25,7 +25,7 @@ from personalization.bandit.vw_examples import question_text
 from personalization.bandit.vw_settings import VwSettings
 from personalization.clock import SystemClock
 from personalization.codec import encode_decision
-from personalization.decision.service import Question
+from personalization.decision.question import Question
 from personalization.events import Decision, DecisionContext, DecisionMode, JoinedDecision, ShelfAction
 from personalization.registry import REGISTRY_FOLDER, SHELF_MODEL, ModelRegistry
 

@@ -24,7 +24,7 @@ from gateway.settings import Settings
 from gateway.short_way import Shortcut
 from gateway.telemetry import build_telemetry
 from personalization.clock import SystemClock
-from personalization.decision.service import Question
+from personalization.decision.question import Question
 from personalization.events import DecisionContext, ShelfAction
 from resolvers.plans import Turn
 from resolvers.sources.embedded_build import prepare_store

@@ -11,7 +11,8 @@ from flags.evaluation import Decider, Evaluation
 from flags.layers import Answer, OpenFlag
 from flags.sticky import Keep, StickyDecisions, sticky_key
 from flags.subject import Subject
-from personalization.decision.service import JOURNAL_FULL, DecisionService, Question
+from personalization.decision.question import Question
+from personalization.decision.service import JOURNAL_FULL, DecisionService
 from personalization.errors import JournalFull
 from personalization.events import HOLDBACK, Decision, DecisionContext, DecisionMode
 

@@ -4,7 +4,7 @@ A resolver works for one visit and may wait. What it finds out of a context is t
 is, save who they are; a plan holds it, and gives the field's value to any of them without waiting.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -26,13 +26,25 @@ class Turn:
     decided: list[Decision] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a plan gives. Values that are `alike` are told the same but for `own`, a text that is found nowhere else in
+    them, and for `kept`, what is ready by response name.
+    """
+
+    value: Any
+    alike: Hashable = None
+    own: str = ""
+    kept: Mapping[str, object] = field(default_factory=dict)
+
+
 class Plan(Protocol):
     """The value of a root field for all viewers of one context."""
 
-    def value(self, turn: Turn) -> Any:
+    def value(self, turn: Turn) -> Given | None:
         """What the resolver would give; None where it has to be asked itself. Decisions in it are noted, not recorded.
 
-        Equal objects, such as the same one each time, stand for equal answers.
+        Raises whatever the resolver does.
         """
         ...
 
@@ -51,12 +63,14 @@ class Planning(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Constant:
     """The same value for all."""
 
-    given: object
+    __slots__ = ("_given",)
 
-    def value(self, _turn: Turn) -> object:
+    def __init__(self, value: object) -> None:
+        self._given = Given(value)
+
+    def value(self, _turn: Turn) -> Given:
         """That value."""
-        return self.given
+        return self._given

@@ -1,16 +1,19 @@
 """Shelves of products: a decision of the bandit over what the customer, the segment or everyone buys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any
+from operator import attrgetter
+from typing import Annotated, Any, Final
 
 import strawberry
 from strawberry import ID, Info, Parent
 
 from flags.layers import PREVIEW
 from personalization import events
-from personalization.decision.service import DecisionService, Question
+from personalization.decision.lottery import Lottery
+from personalization.decision.question import Question
+from personalization.decision.service import DecisionService
 from personalization.events import DecisionContext, DecisionMode, Persona, Placement, ShelfAction
 from resolvers.cache_control import CacheControl, CacheScope
 from resolvers.catalog import Product
@@ -19,7 +22,7 @@ from resolvers.cost import Cost, ListSize
 from resolvers.fallbacks import CALLERS_FAULT
 from resolvers.fields import listed, resolved
 from resolvers.pagination import page_size
-from resolvers.plans import Turn
+from resolvers.plans import Given, Turn
 from resolvers.sources import source
 from resolvers.sources.source import ShelfKind, ShelfQuery
 from resolvers.strongest import StrongestCategories
@@ -28,6 +31,12 @@ from resolvers.visit import ReadyPlace, Visit
 SHELVES = CacheControl(max_age=60, scope=CacheScope.SEGMENT, swr=30)
 _BESTSELLERS = ShelfAction.BESTSELLERS.value
 _DEFAULT_ACTIONS = (_BESTSELLERS,)
+
+
+TOLD: Final = ("action", "probability", "policy", "mode", "reason")
+"""All that `Decision` shows besides an id."""
+
+told_of: Callable[[events.Decision], tuple[object, ...]] = attrgetter(*TOLD)
 
 
 def _reportable_id(root: Parent[events.Decision]) -> str | None:
@@ -199,13 +208,13 @@ class EveryonesShelf:
     query: ShelfQuery
     place: ReadyPlace
 
-    def value(self, _turn: Turn) -> Shelf | None:
+    def value(self, _turn: Turn) -> Given | None:
         """As `Plan.value`."""
         kept = self.place()
         if kept is None:
             return None
         self.decisions.count(self.decision)
-        return Shelf(self.decision, (), self.query, kept)
+        return _given(self.decision, self.query, kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,27 +224,28 @@ class PlannedShelf:
     `strongest` are the categories it was made with; once the persona has others, it is good no more.
     """
 
-    decisions: DecisionService
+    lottery: Lottery
     categories: StrongestCategories
     persona: Persona
     strongest: tuple[str, ...]
-    asked: DecisionContext
-    actions: tuple[str, ...]
     shelves: Mapping[str, tuple[ShelfQuery, ReadyPlace]]
 
-    def value(self, turn: Turn) -> Shelf | None:
+    def value(self, turn: Turn) -> Given | None:
         """As `Plan.value`."""
         if self.categories.at_hand(self.persona) != self.strongest:
             return None
-        decision = self.decisions.draw(
-            Question(self.asked, self.actions, _BESTSELLERS, turn.subject, turn.session, turn.trace_id)
-        )
+        decision = self.lottery.draw(turn)
         query, place = self.shelves[decision.action]
         kept = place()
         if kept is None:
             return None
         turn.decided.append(decision)
-        return Shelf(decision, (), query, kept)
+        return _given(decision, query, kept)
+
+
+def _given(decision: events.Decision, query: ShelfQuery, kept: Mapping[str, object]) -> Given:
+    """A shelf; those of the same `TOLD` are alike."""
+    return Given(Shelf(decision, (), query, kept), told_of(decision), decision.id, kept)
 
 
 def _planned(
@@ -253,13 +263,12 @@ def _planned(
     if strongest is None or context.top_categories:
         return None
     shelves = _shelves(context, strongest, limit)
+    question = Question(context.for_decision(placement.value), tuple(shelves), _BESTSELLERS)
     return PlannedShelf(
-        decisions=visit.decisions,
+        lottery=visit.decisions.lottery(question),
         categories=visit.strongest,
         persona=context.persona,
         strongest=strongest,
-        asked=context.for_decision(placement.value),
-        actions=tuple(shelves),
         shelves={action: (query, place_of(query)) for action, query in shelves.items()},
     )
 

@@ -3,7 +3,7 @@
 Nothing here waits. What a plan cannot answer (something is not kept any more, for one) is executed as ever.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,12 +12,15 @@ from graphql.pyutils import Path
 
 from gateway.execution.completion import Complete
 from gateway.execution.forms import Form
-from gateway.execution.kept import Kept, encode
+from gateway.execution.kept import Kept, Mould, encode
 from gateway.execution.lookup import Lookup
 from personalization.events import Decision
 from resolvers.caching.cache import FragmentCache
 from resolvers.caching.cell import Cell
 from resolvers.plans import Plan, Turn
+
+MOULDS: Final = 64
+"""Of so many kinds of values of a field the JSON is remembered: actions, times the policies of the last minutes."""
 
 SUBJECT: Final = "subject"
 SESSION: Final = "session"
@@ -63,23 +66,25 @@ class KeptStep:
 class PlannedStep:
     """A root field whose value a plan gives."""
 
-    __slots__ = ("_complete", "_given", "_plan", "_text", "place")
+    __slots__ = ("_complete", "_moulds", "_plan", "place")
 
     def __init__(self, place: int, plan: Plan, complete: Complete) -> None:
         self.place = place
         self._plan = plan
         self._complete = complete
-        self._given: object = None
-        self._text = b""
+        self._moulds: dict[Hashable, Mould] = {}
 
     def text(self, turn: Turn) -> bytes | None:
         """The value as JSON; None where the plan has none."""
         given = self._plan.value(turn)
         if given is None:
             return None
-        if given is not self._given:
-            self._given, self._text = given, encode(self._complete(given))
-        return self._text
+        mould = self._moulds.get(given.alike)
+        if mould is None:
+            if len(self._moulds) >= MOULDS:
+                self._moulds.clear()
+            mould = self._moulds[given.alike] = Mould(self._complete(given.value), given.own, given.kept)
+        return mould.filled(given.own, given.kept)
 
 
 class AnswerPlan:

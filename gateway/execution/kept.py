@@ -46,6 +46,45 @@ def take_apart(value: object) -> tuple[Sequence[bytes], Sequence[Cell]]:
     return orjson.dumps(value, default=gap).split(_GAP), holes
 
 
+class Mould:
+    """The JSON of a completed value, with room for what differs between values that are alike."""
+
+    __slots__ = ("_kept", "_own", "_row")
+
+    def __init__(self, completed: object, own: str, kept: Mapping[str, object]) -> None:
+        """`own` is a text in the value that is found nowhere else in it, none when it is empty; `kept` stands in it."""
+        names = {id(each): name for name, each in kept.items()}
+        order: list[str] = []
+
+        def gap(each: object) -> orjson.Fragment:
+            order.append(names[id(each)])
+            return orjson.Fragment(_GAP)
+
+        self._row: list[bytes] = []
+        self._own: list[int] = []
+        self._kept: list[tuple[int, str]] = []
+        for number, part in enumerate(orjson.dumps(completed, default=gap).split(_GAP)):
+            if number:
+                self._kept.append((len(self._row), order[number - 1]))
+                self._row.append(b"")
+            for nth, piece in enumerate(part.split(orjson.dumps(own)) if own else [part]):
+                if nth:
+                    self._own.append(len(self._row))
+                    self._row.append(b"")
+                self._row.append(piece)
+
+    def filled(self, own: str, kept: Mapping[str, Any]) -> bytes:
+        """The JSON of a value that is like the one it was made of."""
+        row = self._row
+        if self._own:
+            text = orjson.dumps(own)
+            for place in self._own:
+                row[place] = text
+        for place, name in self._kept:
+            row[place] = kept[name].text
+        return b"".join(row)
+
+
 def has_absence(value: object) -> bool:
     """Whether a value, or an item of a list of values, is not there."""
     return value is None or (isinstance(value, list) and None in value)

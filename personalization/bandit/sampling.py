@@ -1,5 +1,6 @@
 """Drawing an action: exact probabilities, and chance that can be replayed from the decision id."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import accumulate
@@ -51,8 +52,14 @@ def unit_interval(decision_id: str) -> float:
 
 def sample(distribution: Sequence[float], decision_id: str) -> int:
     """The index that this decision draws from a normalized distribution; the same id draws the same, always."""
-    point = unit_interval(decision_id)
-    for index, upper in enumerate(accumulate(distribution)):
-        if point < upper:
-            return index
-    return len(distribution) - 1  # the sum may end an ulp below 1
+    return sample_below(uppers(distribution), decision_id)
+
+
+def uppers(distribution: Sequence[float]) -> tuple[float, ...]:
+    """Where each action's part of [0, 1) ends."""
+    return tuple(accumulate(distribution))
+
+
+def sample_below(ends: Sequence[float], decision_id: str) -> int:
+    """As `sample`, of a distribution whose `uppers` these are."""
+    return min(bisect_right(ends, unit_interval(decision_id)), len(ends) - 1)  # the sum may end an ulp below 1

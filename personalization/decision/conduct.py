@@ -36,9 +36,13 @@ class Conduct:
         A matter of its hash alone, so it stays for as long as the name does. Flags have holdbacks of their own.
         """
         who = subject or session
-        if not self.holdback or who is None or not is_shelf(context.placement):
+        if who is None or not self.may_hold_back(context):
             return False
         return unit_interval(f"holdback/{who}") < self.holdback
+
+    def may_hold_back(self, context: DecisionContext) -> bool:
+        """Whether anybody is held back there."""
+        return self.holdback > 0.0 and is_shelf(context.placement)
 
 
 class Agreement:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 from uuid import UUID, uuid5
 
@@ -17,11 +17,12 @@ from personalization.decision.conduct import Conduct
 from personalization.decision.journal import DecisionJournal
 from personalization.decision.known_distributions import KnownDistributions
 from personalization.decision.live_policy import LivePolicies, LivePolicy
+from personalization.decision.lottery import DRAWN, Lottery
+from personalization.decision.question import Question
 from personalization.errors import InvalidDistribution, JournalFull
 from personalization.events import HOLDBACK, Decision, DecisionContext, DecisionMode, is_shelf
 from personalization.ids import Ids
 
-DRAWN = "DRAWN"
 IMITATED = "IMITATED"
 SWITCHED_OFF = "SWITCHED_OFF"
 NO_CONTEXT = "NO_CONTEXT"
@@ -67,8 +68,8 @@ class DecisionService:
         self._live = live
         self._conduct = conduct or Conduct()
         self._journal = journal
-        self._clock = clock
-        self._ids = ids
+        self.clock = clock
+        self.ids = ids
         self._tracer = tracer
         self._metrics = _DecisionMetrics(registry)
         self._known = KnownDistributions()
@@ -76,7 +77,7 @@ class DecisionService:
     @property
     def policy_version(self) -> str:
         """Name and version of the policy that decides about components and other flags now."""
-        mode, policy = self._standing(_ANY_FLAG)
+        mode, policy = self.standing(_ANY_FLAG)
         return NO_POLICY if mode in {DecisionMode.FALLBACK, DecisionMode.APPRENTICE} else policy.version
 
     def decide(
@@ -120,7 +121,7 @@ class DecisionService:
         """As `decide`, but nothing is journalled or counted: `record` it once the viewer really gets it."""
         return self._proposed(Question(context, tuple(actions), default_action, subject, session, trace_id))[0]
 
-    def draw(self, question: "Question") -> Decision:
+    def draw(self, question: Question) -> Decision:
         """As `propose`, without a span: for questions of a trace that is not recorded, whose id they have."""
         started = perf_counter()
         try:
@@ -130,7 +131,19 @@ class DecisionService:
         self._metrics.seconds.observe(perf_counter() - started)
         return decision
 
-    def propose_many(self, questions: Sequence["Question"]) -> list[Decision]:
+    def lottery(self, question: Question) -> Lottery:
+        """What draws as `draw`, for a question that many ask; it has no asker of its own."""
+        live = self._live_at(question.context.placement)
+        return Lottery(self, question, live if self._conduct.mode is DecisionMode.ONLINE else None)
+
+    def draws_for_all(self, question: Question, mode: DecisionMode) -> bool:
+        """Whether decisions of this mode are drawn, whoever asks: nobody is held back."""
+        held_back = question.held_back or (
+            mode is DecisionMode.ONLINE and self._conduct.may_hold_back(question.context)
+        )
+        return mode in {DecisionMode.ONLINE, DecisionMode.LOG_ONLY} and not held_back
+
+    def propose_many(self, questions: Sequence[Question]) -> list[Decision]:
         """As `propose`, for all that one page asks at once: one answer each, by one policy."""
         return [self._proposed(question)[0] for question in questions]
 
@@ -189,7 +202,7 @@ class DecisionService:
         """Count a decision that is being served; those that are recorded are counted by that."""
         self._metrics.decided(decision.context.placement, decision.mode, decision.action)
 
-    def _proposed(self, question: "Question") -> tuple[Decision, SpanContext]:
+    def _proposed(self, question: Question) -> tuple[Decision, SpanContext]:
         span = self._tracer.start_span("decision")
         if question.trace_id is None:
             question = replace(question, trace_id=_trace_id(span))
@@ -197,22 +210,22 @@ class DecisionService:
         self._end(span, decision)
         return decision, span.get_span_context()
 
-    def _chosen(self, question: "Question") -> Decision:
-        match self._standing(question.context.placement):
+    def _chosen(self, question: Question) -> Decision:
+        match self.standing(question.context.placement):
             case DecisionMode.FALLBACK, _:
                 return self._fell_back(question, question.default(), SWITCHED_OFF)
             case mode, _ if question.held_back:
                 online = mode is DecisionMode.ONLINE
                 mode = DecisionMode.ONLINE if online else DecisionMode.LOG_ONLY
-                return self._certain(question, self._ids(), question.default(), mode, HOLDBACK)
+                return self._certain(question, self.ids(), question.default(), mode, HOLDBACK)
             case DecisionMode.APPRENTICE, _:
                 return self._apprenticed(question)
             case DecisionMode.ONLINE, _ if self._held_back(question):
-                return self._certain(question, self._ids(), question.default(), DecisionMode.ONLINE, HOLDBACK)
+                return self._certain(question, self.ids(), question.default(), DecisionMode.ONLINE, HOLDBACK)
             case mode, policy:
                 return self._drawn(question, policy, mode)
 
-    def _standing(self, placement: str) -> tuple[DecisionMode, Policy]:
+    def standing(self, placement: str) -> tuple[DecisionMode, Policy]:
         """The mode that decisions at a placement have now, and the policy that draws those that are drawn."""
         mode, live = self._conduct.mode, self._live_at(placement)
         learning = mode is DecisionMode.APPRENTICE and (live is None or not live.graduated)
@@ -225,19 +238,19 @@ class DecisionService:
     def _live_at(self, placement: str) -> LivePolicy | None:
         return None if self._live is None else self._live.at(placement)
 
-    def _held_back(self, question: "Question") -> bool:
+    def _held_back(self, question: Question) -> bool:
         return self._conduct.holds_back(question.context, question.subject, question.session)
 
-    def _apprenticed(self, question: "Question") -> Decision:
+    def _apprenticed(self, question: Question) -> Decision:
         """The default, and a look at how probable the model would have made it."""
         default, live = question.default(), self._live_at(question.context.placement)
         if live is not None and live.current is not None and default in question.actions:
             given = live.current.distribution(question.context, question.actions)
             live.observe_agreement(given[question.actions.index(default)])
-        return self._certain(question, self._ids(), default, DecisionMode.APPRENTICE, IMITATED)
+        return self._certain(question, self.ids(), default, DecisionMode.APPRENTICE, IMITATED)
 
-    def _distribution(self, question: "Question", policy: Policy) -> tuple[float, ...]:
-        """What the policy gives, mixed with an even one where an action is below the floor."""
+    def distribution(self, question: Question, policy: Policy) -> tuple[float, ...]:
+        """What the policy gives, mixed with an even one where an action is below the floor. Raises whatever it does."""
         known = self._known.of(policy, shelf=is_shelf(question.context.placement))
         asked = (question.context, question.actions, question.floor)
         distribution = known.get(asked)
@@ -245,19 +258,19 @@ class DecisionService:
             distribution = known[asked] = self._asked(question, policy)
         return distribution
 
-    def _asked(self, question: "Question", policy: Policy) -> tuple[float, ...]:
+    def _asked(self, question: Question, policy: Policy) -> tuple[float, ...]:
         actions = len(question.actions)
         given = normalized(policy.distribution(question.context, question.actions), actions)
         floor = max(question.floor, self._conduct.floor / actions)
         return given if min(given) >= floor - _ROUNDING else floored(given, floor)
 
-    def _drawn(self, question: "Question", policy: Policy, mode: DecisionMode) -> Decision:
-        distribution = self._distribution(question, policy)
-        decision_id = self._ids()
+    def _drawn(self, question: Question, policy: Policy, mode: DecisionMode) -> Decision:
+        distribution = self.distribution(question, policy)
+        decision_id = self.ids()
         index = sample(distribution, decision_id)
         return Decision(
             id=decision_id,
-            at=self._clock.now(),
+            at=self.clock.now(),
             context=question.context,
             actions=question.actions,
             distribution=distribution,
@@ -271,17 +284,15 @@ class DecisionService:
             trace_id=question.trace_id,
         )
 
-    def _fell_back(self, question: "Question", default_action: str, reason: str) -> Decision:
+    def _fell_back(self, question: Question, default_action: str, reason: str) -> Decision:
         self._metrics.fallbacks.labels(question.context.placement, reason).inc()
-        return self._certain(question, self._ids(), default_action, DecisionMode.FALLBACK, reason)
+        return self._certain(question, self.ids(), default_action, DecisionMode.FALLBACK, reason)
 
-    def _certain(
-        self, question: "Question", decision_id: str, action: str, mode: DecisionMode, reason: str
-    ) -> Decision:
+    def _certain(self, question: Question, decision_id: str, action: str, mode: DecisionMode, reason: str) -> Decision:
         choices = question.actions if action in question.actions else (*question.actions, action)
         return Decision(
             id=decision_id,
-            at=self._clock.now(),
+            at=self.clock.now(),
             context=question.context,
             actions=choices,
             distribution=tuple(1.0 if each == action else 0.0 for each in choices),
@@ -301,33 +312,6 @@ class DecisionService:
         span.end()
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is to be decided, for whom, and in which trace.
-
-    `default_action` is what a failed decision falls back to, the first action where it is None. No action is drawn
-    with a probability below `floor`, which is at most 1 over the number of actions. `held_back` says that the asker
-    has the subject in a group of its own that always gets the default.
-    """
-
-    context: DecisionContext
-    actions: tuple[str, ...]
-    default_action: str | None = None
-    subject: str | None = None
-    session: str | None = None
-    trace_id: str | None = None
-    floor: float = 0.0
-    held_back: bool = False
-
-    def default(self) -> str:
-        """The action to fall back to: the wanted one, else the first."""
-        if self.default_action is not None:
-            return self.default_action
-        if not self.actions:
-            raise InvalidDistribution(f"no actions to choose from at {self.context.placement!r}, give at least one")
-        return self.actions[0]
-
-
 class _DecisionMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.decisions = Counter(
@@ -344,7 +328,7 @@ class _DecisionMetrics:
         )
         self.seconds = Histogram(
             "gateway_decision_seconds",
-            "Time from a context to a decision.",
+            "Time from a context to a decision, but for those drawn from what a policy said before.",
             registry=registry,
             buckets=(25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 50e-3, 250e-3),
         )

@@ -14,7 +14,7 @@ from personalization.bandit.uniform import Uniform
 from personalization.clock import SystemClock
 from personalization.decision.conduct import Conduct
 from personalization.decision.live_policy import LivePolicies, Load
-from personalization.decision.service import Question
+from personalization.decision.question import Question
 from personalization.events import DecisionContext, DecisionMode
 from personalization.registry import ModelRegistry, StoredModel
 from tests.personalization.lessons import ACTIONS, context_of

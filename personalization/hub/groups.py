@@ -13,7 +13,12 @@ Place = tuple[str, int]
 
 def partition_of(key: str, partitions: int) -> int:
     """Where events of this key go, always, in every topic: what belongs together is read by one member."""
-    return crc32(key.encode()) % partitions
+    return spread_of(key) % partitions
+
+
+def spread_of(key: str) -> int:
+    """What `partition_of` divides."""
+    return crc32(key.encode())
 
 
 @dataclass(frozen=True, slots=True)

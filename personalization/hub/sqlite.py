@@ -1,5 +1,6 @@
 """The hub of one machine: an SQLite file that several processes append to and read from."""
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 from itertools import chain
@@ -9,7 +10,7 @@ import orjson
 from personalization.clock import Clock
 from personalization.errors import InvalidEvent
 from personalization.hub.consumer import GroupConsumer, Pace
-from personalization.hub.groups import Membership, partition_of
+from personalization.hub.groups import Membership, spread_of
 from personalization.hub.retention import Retention
 from personalization.hub.sqlite_file import HubFile, log_id_of, partitions_of
 from personalization.hub.sqlite_groups import SqliteGroups, microseconds
@@ -20,6 +21,10 @@ from personalization.ids import Ids
 
 _INSERT = "INSERT INTO events (topic, partition, offset, id, key, appended_us, headers, value) VALUES"
 _INSERTED_TOGETHER = 256
+_MADE_TOGETHER = 100
+
+# Made on the event loop: whatever Python a thread runs, all requests of that moment wait for.
+_Row = tuple[int, str, str, bytes | None, bytes]
 _PRUNED_TOGETHER = 2_000
 _GIVEN_BACK_TOGETHER = 10_000
 
@@ -47,8 +52,13 @@ class SqliteHub:
             HubUnavailable: the file cannot be written, or is full.
             InvalidEvent: a text in an event is not valid Unicode.
         """
+        rows: list[_Row] = []
+        for begin in range(0, len(events), _MADE_TOGETHER):
+            rows += [_row(event) for event in events[begin : begin + _MADE_TOGETHER]]
+            if len(rows) < len(events):
+                await asyncio.sleep(0)
         return await self._writer.run(
-            lambda connection: _append(connection, topic, events, microseconds(self._clock.now()))
+            lambda connection: _append(connection, topic, rows, microseconds(self._clock.now()))
         )
 
     def consumer(
@@ -103,25 +113,34 @@ class SqliteHub:
                 return dropped
 
 
-def _append(connection: sqlite3.Connection, topic: str, events: Sequence[NewEvent], now: int) -> Appended:
-    fresh, duplicates = _sorted_out(connection, topic, events)
+def _row(event: NewEvent) -> _Row:
+    try:
+        spread = spread_of(event.key)
+    except UnicodeEncodeError as error:
+        raise InvalidEvent(f"an event's key cannot be stored: {error.reason}") from error
+    headers = orjson.dumps(event.headers) if event.headers else None
+    return spread, event.id, event.key, headers, event.value
+
+
+def _append(connection: sqlite3.Connection, topic: str, rows: Sequence[_Row], now: int) -> Appended:
+    fresh, duplicates = _sorted_out(connection, topic, rows)
     if fresh:
         _insert(connection, topic, fresh, now)
     return Appended(len(fresh), tuple(duplicates))
 
 
-def _insert(connection: sqlite3.Connection, topic: str, fresh: Sequence[NewEvent], now: int) -> None:
+def _insert(connection: sqlite3.Connection, topic: str, fresh: Sequence[_Row], now: int) -> None:
     partitions = partitions_of(connection)
     heads: dict[int, int] = dict(
         connection.execute("SELECT partition, offset FROM heads WHERE topic = ?", (topic,)).fetchall()
     )
-    rows: list[tuple[object, ...]] = []
-    for event in fresh:
-        partition = partition_of(event.key, partitions)
+    placed: list[tuple[object, ...]] = []
+    for spread, event_id, key, headers, value in fresh:
+        partition = spread % partitions
         offset = heads.get(partition, 0)
         heads[partition] = offset + 1
-        rows.append((topic, partition, offset, event.id, event.key, now, _headers(event), event.value))
-    _insert_rows(connection, rows)
+        placed.append((topic, partition, offset, event_id, key, now, headers, value))
+    _insert_rows(connection, placed)
     connection.executemany(
         "INSERT OR REPLACE INTO heads VALUES (?, ?, ?)",
         [(topic, partition, offset) for partition, offset in heads.items()],
@@ -142,26 +161,27 @@ def _insert_rows(connection: sqlite3.Connection, rows: Sequence[tuple[object, ..
         done += some
 
 
-def _sorted_out(
-    connection: sqlite3.Connection, topic: str, events: Sequence[NewEvent]
-) -> tuple[list[NewEvent], list[str]]:
+def _sorted_out(connection: sqlite3.Connection, topic: str, rows: Sequence[_Row]) -> tuple[Sequence[_Row], list[str]]:
     """The events that are new, the first of each id, and the ids of the others."""
+    named = [row[1] for row in rows]
     try:
-        ids = orjson.dumps([event.id for event in events]).decode()
+        ids = orjson.dumps(named).decode()
     except TypeError as error:
         raise InvalidEvent(f"an event's id cannot be stored: {error}") from error
     known = connection.execute(
         "SELECT id FROM events WHERE topic = ? AND id IN (SELECT value FROM json_each(?))", (topic, ids)
     )
     seen = {event_id for (event_id,) in known}
-    fresh: list[NewEvent] = []
+    if not seen and len(set(named)) == len(named):
+        return rows, []
+    fresh: list[_Row] = []
     duplicates: list[str] = []
-    for event in events:
-        if event.id in seen:
-            duplicates.append(event.id)
+    for row in rows:
+        if row[1] in seen:
+            duplicates.append(row[1])
         else:
-            seen.add(event.id)
-            fresh.append(event)
+            seen.add(row[1])
+            fresh.append(row)
     return fresh, duplicates
 
 
@@ -189,7 +209,3 @@ def _give_back(connection: sqlite3.Connection) -> None:
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     for _ in range(min(free, _GIVEN_BACK_TOGETHER)):
         connection.execute("PRAGMA incremental_vacuum(1)")
-
-
-def _headers(event: NewEvent) -> bytes | None:
-    return orjson.dumps(event.headers) if event.headers else None

@@ -15,7 +15,7 @@ from gateway.execution.keeping import Keeping, Unit
 from gateway.execution.kept import Kept, has_absence, take_apart
 from gateway.execution.leaves import NotPlain
 from gateway.execution.lookup import Lookup
-from gateway.execution.walks import Failed, Walk, walked, walk_of
+from gateway.execution.walks import Failed, Walk, walk_of, walked
 from resolvers.caching.cache import Made
 from resolvers.errors import UndeclaredRead
 from resolvers.observing import observed

@@ -1,8 +1,8 @@
 """Walks: objects completed together, with everything that they have to wait for begun first.
 
 graphql-core makes a task of each field that is waited for, of each object that has one, and of each item of a list of
-those. A walk is what can be settled once about a selection. It comes by all objects in one go, so that what they
-load shares a batch, and puts what comes into its place. Entities, and the field of an identified object, are kept on the
+those. A walk is what can be settled once about a selection. It comes by all objects in one go, so that what they load
+shares a batch, and puts what comes into its place. Entities, and the field of an identified object, are kept on the
 way. Whatever does not come out as it should is left to graphql-core, which is told what has failed already, so that
 nothing is read twice.
 """

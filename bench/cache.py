@@ -11,52 +11,26 @@ Needs `wrk` and Node.js; `npm install` in bench/peers is done by the bench itsel
 """
 
 import argparse
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import orjson
 
 from bench.home import HOME
-from bench.processes import answering, free_port, server
+from bench.processes import answering, free_port, gateway_server, stock_server
+from bench.wrk import Found, Target, in_turns
 from resolvers.sources.embedded_build import prepare_store
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "bench" / "peers"
-CONNECTIONS = 8
 SIZES = {"products": 20, "shelf": 12}
 PERSONALIZED = {"region": "US-NE"}
-
-
-@dataclass(slots=True)
-class Found:
-    """What `wrk` saw: requests a second, and milliseconds of p50 and p99, each round."""
-
-    rates: list[float] = field(default_factory=list)
-    p50: list[float] = field(default_factory=list)
-    p99: list[float] = field(default_factory=list)
-
-    @property
-    def rate(self) -> float:
-        """The median of the rounds."""
-        return statistics.median(self.rates)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server and what to send it."""
-
-    port: int
-    path: str
-    body: bytes
-    cookie: str = ""
 
 
 def main() -> None:
@@ -67,12 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         targets = _start(stack, Path(directory))
-        found = {name: Found() for name in targets}
-        for each in targets.values():
-            _load(Path(directory), each, 1)  # until everything is compiled and kept
-        for _ in range(options.rounds):
-            for name, each in targets.items():
-                _note(found[name], _load(Path(directory), each, options.seconds))
+        found = in_turns(Path(directory), targets, seconds=options.seconds, rounds=options.rounds)
     _print(found)
 
 
@@ -82,32 +51,21 @@ def _start(stack: ExitStack, directory: Path) -> dict[str, Target]:
     plain = orjson.dumps({"query": query, "variables": SIZES})
     personalized = orjson.dumps({"query": query, "variables": {**SIZES, "context": PERSONALIZED}})
     environment = {"GATEWAY_DATA_DIR": str(directory), "GATEWAY_LOG_LEVEL": "WARNING"}
-    gateway = _gateway(stack, environment)
-    stock = _stock(stack, {**environment, "GATEWAY_CACHE": "false"})
-    cookie, answer = _visit(gateway, personalized)
+    gateway = stack.enter_context(gateway_server(environment))
+    stock = stack.enter_context(stock_server({**environment, "GATEWAY_CACHE": "false"}))
+    cookie, answer = visit(gateway, personalized)
     data, schema = directory / "page.json", ROOT / "schema.graphql"
-    data.write_bytes(_visit(gateway, plain)[1])
+    data.write_bytes(visit(gateway, plain)[1])
     urlopen(Request(f"http://127.0.0.1:{stock}/floor", data=answer, method="PUT"), timeout=5).close()
     yoga, jit = (stack.enter_context(_node(kind, data, schema)) for kind in ("yoga", "mercurius"))
     return {
-        "gateway, plain": Target(gateway, "/graphql", plain, cookie),
-        "gateway, personalized": Target(gateway, "/graphql", personalized, cookie),
-        "floor": Target(stock, "/floor", personalized),
-        "stock Strawberry, plain": Target(stock, "/graphql", plain, cookie),
-        "GraphQL Yoga, plain": Target(yoga, "/graphql", plain),
-        "Mercurius with JIT, plain": Target(jit, "/graphql", plain),
+        "gateway, plain": Target(gateway, "/graphql", [plain], cookie),
+        "gateway, personalized": Target(gateway, "/graphql", [personalized], cookie),
+        "floor": Target(stock, "/floor", [personalized]),
+        "stock Strawberry, plain": Target(stock, "/graphql", [plain], cookie),
+        "GraphQL Yoga, plain": Target(yoga, "/graphql", [plain]),
+        "Mercurius with JIT, plain": Target(jit, "/graphql", [plain]),
     }
-
-
-def _gateway(stack: ExitStack, environment: dict[str, str]) -> int:
-    port = free_port()
-    return stack.enter_context(server(["gateway", "serve", "--port", str(port)], port, environment))
-
-
-def _stock(stack: ExitStack, environment: dict[str, str]) -> int:
-    port = free_port()
-    arguments = ["uvicorn", "--factory", "bench.stock:create_app", "--port", str(port), "--no-access-log"]
-    return stack.enter_context(server([*arguments, "--log-level", "warning"], port, environment))
 
 
 @contextmanager
@@ -123,44 +81,11 @@ def _node(kind: str, data: Path, schema: Path) -> Iterator[int]:
         yield port
 
 
-def _visit(port: int, body: bytes) -> tuple[str, bytes]:
+def visit(port: int, body: bytes) -> tuple[str, bytes]:
     """The visitor cookie that an answer brings, and the answer."""
     request = Request(f"http://127.0.0.1:{port}/graphql", data=body, headers={"Content-Type": "application/json"})
     with urlopen(request, timeout=30) as response:
         return str(response.headers.get("Set-Cookie", "")).partition(";")[0], bytes(response.read())
-
-
-def _load(directory: Path, target: Target, seconds: int) -> str:
-    script = directory / f"{target.port}-{abs(hash(target.body))}.lua"
-    headers = {"Content-Type": "application/json", "Accept": "application/json", "Cookie": target.cookie}
-    lines = [f'wrk.headers["{name}"] = {_lua(value)}' for name, value in headers.items() if value]
-    script.write_text("\n".join(['wrk.method = "POST"', f"wrk.body = {_lua(target.body.decode())}", *lines]))
-    address = f"http://127.0.0.1:{target.port}{target.path}"
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), address]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def _lua(text: str) -> str:
-    return f"[==[{text}]==]"
-
-
-def _note(found: Found, report: str) -> None:
-    if "Non-2xx" in report:
-        raise RuntimeError(report)
-    found.rates.append(float(_match(r"Requests/sec:\s+([\d.]+)", report)[1]))
-    found.p50.append(_milliseconds(_match(r"50%\s+([\d.]+)(us|ms|s)", report)))
-    found.p99.append(_milliseconds(_match(r"99%\s+([\d.]+)(us|ms|s)", report)))
-
-
-def _match(pattern: str, report: str) -> re.Match[str]:
-    found = re.search(pattern, report)
-    if found is None:
-        raise RuntimeError(report)
-    return found
-
-
-def _milliseconds(found: re.Match[str]) -> float:
-    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
 
 
 def _print(found: dict[str, Found]) -> None:

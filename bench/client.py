@@ -18,7 +18,12 @@ class Call:
     @classmethod
     def graphql(cls, port: int, query: str, variables: dict[str, object], headers: dict[str, str]) -> "Call":
         """A POST of an operation."""
-        body = orjson.dumps({"query": query, "variables": variables})
+        return cls.post(port, "/graphql", {"query": query, "variables": variables}, headers)
+
+    @classmethod
+    def post(cls, port: int, path: str, content: dict[str, object], headers: dict[str, str]) -> "Call":
+        """A POST of JSON."""
+        body = orjson.dumps(content)
         lines = {
             "Host": f"127.0.0.1:{port}",
             "Content-Type": "application/json",
@@ -27,7 +32,7 @@ class Call:
             **headers,
         }
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        return cls(port, f"POST /graphql HTTP/1.1\r\n{head}\r\n".encode() + body)
+        return cls(port, f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
 
 
 @dataclass(slots=True)

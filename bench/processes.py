@@ -36,6 +36,23 @@ def server(arguments: list[str], port: int, environment: dict[str, str]) -> Iter
 
 
 @contextmanager
+def gateway_server(environment: dict[str, str]) -> Iterator[int]:
+    """A gateway, as `gateway serve` runs it with these settings, at the port that is given."""
+    port = free_port()
+    with server(["gateway", "serve", "--port", str(port)], port, environment):
+        yield port
+
+
+@contextmanager
+def stock_server(environment: dict[str, str]) -> Iterator[int]:
+    """Stock Strawberry over the same parts, and the floor (bench/stock.py), at the port that is given."""
+    port = free_port()
+    arguments = ["uvicorn", "--factory", "bench.stock:create_app", "--port", str(port), "--no-access-log"]
+    with server([*arguments, "--log-level", "warning"], port, environment):
+        yield port
+
+
+@contextmanager
 def answering(process: subprocess.Popen[bytes], port: int) -> Iterator[None]:
     """Begins once the process answers at the port, and stops it in the end."""
     try:

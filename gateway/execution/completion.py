@@ -6,19 +6,15 @@ should (null where there must be none, something to wait for, a leaf of a wrong 
 knows what to say: `NotPlain`.
 """
 
-from collections.abc import Callable, Iterable
-from enum import Enum
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, cast
 
 from graphql import (
-    GraphQLEnumType,
-    GraphQLLeafType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLScalarType,
     is_leaf_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList
@@ -26,22 +22,19 @@ from strawberry.types.field import StrawberryField
 
 from gateway.execution.executor import KeepingExecutor
 from gateway.execution.forms import TYPENAME
+from gateway.execution.leaves import Complete, NotPlain, leaf, leaf_of, present
 
-Complete = Callable[[Any], Any]
-
-
-class NotPlain(Exception):
-    """A value, or a selection, that only graphql-core can complete."""
+__all__ = ["Complete", "NotPlain", "compiled"]
 
 
 def compiled(executor: KeepingExecutor, type_: GraphQLOutputType, details: FieldDetailsList) -> Complete:
     """What completes values of this type for this selection; NotPlain when the selection asks for more."""
     if isinstance(type_, GraphQLNonNull):
-        return _present(compiled(executor, type_.of_type, details))
+        return present(compiled(executor, type_.of_type, details))
     if isinstance(type_, GraphQLList):
         return _listed(compiled(executor, type_.of_type, details))
     if is_leaf_type(type_):
-        return _leaf(type_)
+        return leaf(type_)
     if isinstance(type_, GraphQLObjectType) and type_.name not in executor.keeping.kinds.entities:
         return _object(executor, type_, details)
     raise NotPlain
@@ -83,21 +76,9 @@ def _field(executor: KeepingExecutor, type_: GraphQLObjectType, name: str, detai
     required = isinstance(field.type, GraphQLNonNull)
     type_below = field.type.of_type if isinstance(field.type, GraphQLNonNull) else field.type
     if is_leaf_type(type_below):
-        return _leaf_of(read, type_below, required=required)
+        return leaf_of(read, type_below, required=required)
     complete = compiled(executor, field.type, details)
     return lambda source: complete(read(source))
-
-
-def _leaf_of(read: Complete, type_: GraphQLLeafType, *, required: bool) -> Complete:
-    """What reads a leaf of an object: most of them are what they become."""
-    own = _own(type_)
-    complete = _present(_leaf(type_)) if required else _leaf(type_)
-
-    def leaf_of(source: Any) -> Any:
-        value = read(source)
-        return value if value.__class__ is own else complete(value)
-
-    return leaf_of
 
 
 def _kept(response_name: str) -> Complete:
@@ -111,56 +92,8 @@ def _kept(response_name: str) -> Complete:
     return read
 
 
-def _present(complete: Complete) -> Complete:
-    def present(value: Any) -> Any:
-        completed = complete(value)
-        if completed is None:
-            raise NotPlain
-        return completed
-
-    return present
-
-
 def _listed(complete: Complete) -> Complete:
     def listed(value: Iterable[Any] | None) -> Any:
         return None if value is None else [complete(each) for each in value]
 
     return listed
-
-
-def _leaf(type_: GraphQLLeafType) -> Complete:
-    own = _own(type_)
-    coerce = _known(type_) if isinstance(type_, GraphQLEnumType) else type_.coerce_output_value
-
-    def leaf(value: Any) -> Any:
-        if value is None or value.__class__ is own:
-            return value
-        if isinstance(value, Exception) or hasattr(value, "__await__"):
-            raise NotPlain
-        return coerce(value)
-
-    return leaf
-
-
-def _known(type_: GraphQLEnumType) -> Complete:
-    """What gives the names of an enum's members, each looked for once only."""
-    names: dict[int, tuple[Enum, Any]] = {}
-
-    def known(value: Any) -> Any:
-        found = names.get(id(value))
-        if found is not None:
-            return found[1]
-        name = type_.coerce_output_value(value)
-        if isinstance(value, Enum):
-            names[id(value)] = (value, name)  # held, so that its place in memory stays its own
-        return name
-
-    return known
-
-
-def _own(type_: GraphQLLeafType) -> type | None:
-    return _OWN.get(type_.name) if isinstance(type_, GraphQLScalarType) else None
-
-
-_OWN: dict[str, type] = {"ID": str, "String": str, "Boolean": bool}
-"""Kinds of values that are what they become."""

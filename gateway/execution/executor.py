@@ -5,49 +5,37 @@ What may be kept is decided by `@cacheControl` (gateway/execution/forms.py). Eve
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from copy import copy
 from functools import partial
 from typing import Any, cast
 
 import orjson
 import structlog
 from graphql import (
-    GraphQLField,
     GraphQLInputType,
     GraphQLObjectType,
     GraphQLResolveInfo,
     get_named_type,
 )
-from graphql.execution.collect_fields import CollectedFields, FieldDetailsList
-from graphql.execution.executor import CollectedErrors
+from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.execution.forms import CONTEXT, Form, Forms
 from gateway.execution.keeping import NOT_ALLOWED, PRIVATE, Keeping, Unit
-from gateway.execution.kept import Kept, has_absence, take_apart
+from gateway.execution.kept import Kept
 from gateway.execution.lookup import Lookup, Place
+from gateway.execution.making import MakingExecutor
 from resolvers.cache_control import CacheScope
-from resolvers.caching.cache import Made
 from resolvers.context import Context
-from resolvers.errors import UndeclaredRead
-from resolvers.observing import AUDIENCE, Reads, observed
+from resolvers.observing import AUDIENCE, Reads
 from resolvers.schema import CONVERT
 from resolvers.visit import Visit
 
 _log = structlog.get_logger()
 
 
-class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
+class KeepingExecutor(MakingExecutor):
     """Strawberry's executor over a cache. Made by `Keeping.executor`; `context_value` is our visit."""
-
-    keeping: "Keeping"
-    forms: Forms
-    lookup: Lookup
-    began: float
-    epoch: int
-    unit: Unit | None = None
 
     def equip(self, keeping: "Keeping", forms: Forms) -> None:
         """Take what belongs to all executions of this operation with these variables."""
@@ -66,25 +54,6 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         executor.began, executor.epoch = self.keeping.cache.now(), self.keeping.cache.epoch
         executor.lookup = visit.keeper = Lookup(executor, visit)
         return executor
-
-    @property
-    def visit(self) -> Visit:
-        """Whose execution it is."""
-        return cast("Visit", self.context_value)
-
-    def collect_subfields(
-        self, return_type: GraphQLObjectType, field_details_list: FieldDetailsList
-    ) -> CollectedFields:
-        """As of the base class, but once for all executions of an operation: the lists stay the same objects."""
-        first = field_details_list[0]
-        if len(field_details_list) > 1 or first.fragment_variable_values is not None or first.defer_usage is not None:
-            return super().collect_subfields(return_type, field_details_list)
-        known = self.forms.subfields
-        key = (return_type.name, id(first.node))
-        found = known.get(key)
-        if found is None:
-            found = known[key] = super().collect_subfields(return_type, field_details_list)
-        return found
 
     def form_of(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Form:
         """The form of a field."""
@@ -114,37 +83,22 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
                     return self._filling(form, parent_type, source, field_details_list, path, position_context)
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
-    def complete_object_value(
+    def object_fieldwise(
         self,
         return_type: GraphQLObjectType,
-        field_details_list: FieldDetailsList,
+        details: FieldDetailsList,
         info: GraphQLResolveInfo[Any],
         path: Path,
         result: Any,
-        position_context: Any,
+        position: Any,
     ) -> Any:
         """A completed object, or what is kept of an entity."""
-        name = return_type.name
-        identify = self.keeping.kinds.entities.get(name)
+        identify = self.keeping.kinds.entities.get(return_type.name)
         if identify is not None:
-            form = self.forms.of_object(self, return_type, field_details_list)
+            form = self.forms.of_object(self, return_type, details)
             if form.keepable and form.scope is CacheScope.PUBLIC:
-                return self._entity(form, identify(result), return_type, field_details_list, info, path, result)
-        if self.unit is not None and (tag := self.keeping.kinds.tagged.get(name)) is not None:
-            self.unit.tags.add(f"{name}:{tag(result)}")
-        return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
-
-    async def complete_awaited(
-        self,
-        field: GraphQLField,
-        details: FieldDetailsList,
-        parent: GraphQLObjectType,
-        path: Path,
-        outcome: Awaitable[Any],
-    ) -> Any:
-        """The completed value of a field that was resolved elsewhere, with this outcome."""
-        info = self.build_resolve_info(field, [each.node for each in details], parent, path)
-        return await self._settled(self.complete_awaitable_value(field.type, details, info, path, outcome, None))
+                return self._entity(form, identify(result), return_type, details, info, path, result)
+        return super().object_fieldwise(return_type, details, info, path, result, position)
 
     def _root(self, form: Form, details: FieldDetailsList, path: Path, position: Any) -> Any:
         if form.scope is CacheScope.PUBLIC:
@@ -158,7 +112,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         except Exception:  # the field's own resolver will say what is wrong with the context
             key = None
         if key is None:
-            return await self._settled(self._execute(details, path, position))
+            return await self.settled(self._execute(details, path, position))
         return self.lookup.found(form, key, details, path) or await self._made_once(form, key, details, path, position)
 
     async def _audience_key(self, form: Form, details: FieldDetailsList) -> bytes | None:
@@ -201,31 +155,31 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         return None if now is None else self.lookup.find(form, now)
 
     async def _make_root(self, form: Form, details: FieldDetailsList, path: Path, position: Any) -> Any:
-        self._missed(form)
+        self.missed(form)
         unit = Unit(Reads(AUDIENCE if form.scope is CacheScope.SEGMENT else NOT_ALLOWED), {form.name})
-        within = self._within(unit)
+        within = self.within(unit)
         try:
-            value = await self._settled(within._execute(details, path, position))
+            value = await self.settled(within._execute(details, path, position))
         finally:
-            self._take_errors(within, path)
+            self.take_errors(within, path)
         if form.scope is not CacheScope.SEGMENT:
-            return self._keep(form, form.key(b"", self.variable_values.coerced), unit, within, value)
+            return self.keep(form, form.key(b"", self.variable_values.coerced), unit, value, failed=within.has_failed)
         if self._claimed(details) is not None:
             self.keeping.cache.learn(form.id, unit.reads.names | ({PRIVATE} if unit.reads.private else set()))
         key = await self._audience_key(form, details)
-        return value if key is None else self._keep(form, key, unit, within, value)
+        return value if key is None else self.keep(form, key, unit, value, failed=within.has_failed)
 
     def making(self, form: Form) -> "KeepingExecutor":
         """An executor whose observed visit is for making a value of this form."""
-        self._missed(form)
-        return self._within(Unit(Reads(AUDIENCE if form.scope is CacheScope.SEGMENT else NOT_ALLOWED), {form.name}))
+        self.missed(form)
+        return self.within(Unit(Reads(AUDIENCE if form.scope is CacheScope.SEGMENT else NOT_ALLOWED), {form.name}))
 
     async def keep_for_audience(self, form: Form, claimed: Context, within: "KeepingExecutor", value: Any) -> Any:
         """The completed value that `within` made, kept for those whom the claim's context belongs to."""
         unit = cast("Unit", within.unit)
         self.keeping.cache.learn(form.id, unit.reads.names | ({PRIVATE} if unit.reads.private else set()))
         key = await self.lookup.audience_key(form, claimed)
-        return value if key is None else self._keep(form, key, unit, within, value)
+        return value if key is None else self.keep(form, key, unit, value, failed=within.has_failed)
 
     def _execute(self, details: FieldDetailsList, path: Path, position: Any) -> Any:
         parent = cast("GraphQLObjectType", self.query_type)
@@ -235,16 +189,16 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         self, form: Form, parent: GraphQLObjectType, source: Any, details: FieldDetailsList, path: Path, position: Any
     ) -> Any:
         """The field of an identified object, made now."""
-        self._missed(form)
+        self.missed(form)
         unit = Unit(Reads(AUDIENCE), {form.name})
-        within = self._within(unit)
+        within = self.within(unit)
         try:
             execute = super(KeepingExecutor, within).execute_field
-            value = await self._settled(execute(parent, source, details, path, position))
+            value = await self.settled(execute(parent, source, details, path, position))
         finally:
-            self._take_errors(within, path)
+            self.take_errors(within, path)
         key = form.key(orjson.dumps(source.identity), self.variable_values.coerced)
-        return self._keep(form, key, unit, within, value)
+        return self.keep(form, key, unit, value, failed=within.has_failed)
 
     def _entity(
         self,
@@ -266,7 +220,7 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
     async def _fetched(self, form: Form, key: bytes, make: Callable[[], Any]) -> Any:
         await self.keeping.fetch(key)
         kept = self.lookup.find(form, key)
-        return kept if kept is not None else await self._settled(make())
+        return kept if kept is not None else await self.settled(make())
 
     def _make_entity(
         self,
@@ -279,18 +233,18 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         path: Path,
         result: Any,
     ) -> Any:
-        self._missed(form)
+        self.missed(form)
         unit = Unit(Reads(NOT_ALLOWED), {f"{form.name}:{identity}"})
-        within = self._within(unit)
+        within = self.within(unit)
         try:
-            value = super(KeepingExecutor, within).complete_object_value(return_type, details, info, path, result, None)
+            value = super(KeepingExecutor, within).object_fieldwise(return_type, details, info, path, result, None)
         except Exception:
-            self._take_errors(within, path)
+            self.take_errors(within, path)
             raise
         if self.is_awaitable(value):
             return self._keep_awaited(form, key, unit, within, value, path)
-        self._take_errors(within, path)
-        return self._keep(form, key, unit, within, value)
+        self.take_errors(within, path)
+        return self.keep(form, key, unit, value, failed=within.has_failed)
 
     async def _keep_awaited(
         self, form: Form, key: bytes, unit: Unit, within: "KeepingExecutor", value: Awaitable[Any], path: Path
@@ -298,69 +252,8 @@ class KeepingExecutor(StrawberryGraphQLCoreExecutionContext):
         try:
             completed = await value
         finally:
-            self._take_errors(within, path)
-        return self._keep(form, key, unit, within, completed)
-
-    def _keep(self, form: Form, key: bytes, unit: Unit, within: "KeepingExecutor", value: Any) -> Any:
-        """The value as it is kept; as it is where it may not be."""
-        reason = self._objection(form, unit, within)
-        if reason is not None:
-            self.keeping.cache.metrics.bypassed(form.name, reason)
-            self.lookup.tell(form, f"bypass: {reason}", None)
-            self._hand_up(unit)
-            return value
-        parts, holes = take_apart(value)
-        life = form.life.brief() if has_absence(value) else form.life
-        cache = self.keeping.cache
-        cell = cache.keep(
-            key, form.name, Made(parts, holes, frozenset(unit.tags | unit.reads.tags), life, self.began, self.epoch)
-        )
-        text = cell.text(cache.now()) if cell is not None else None
-        if cell is None or text is None:
-            self._hand_up(unit)
-            return value
-        self.lookup.noted(form, "miss", cell)
-        return Kept(cell, text)
-
-    def _objection(self, form: Form, unit: Unit, within: "KeepingExecutor") -> str | None:
-        if within.collected_errors.errors:
-            return "error"
-        if unit.reads.fell_back:
-            return "fallback"
-        if unit.reads.private:
-            return "private"
-        if not unit.reads.undeclared:
-            return None
-        if self.keeping.strict:
-            raise UndeclaredRead(f"{form.name} is of scope {form.scope.name} and read {sorted(unit.reads.undeclared)}")
-        return "undeclared"
-
-    def _hand_up(self, unit: Unit) -> None:
-        """What is not kept by itself is part of what is being made around it."""
-        above = self.unit
-        if above is not None:
-            above.tags |= unit.tags
-            above.reads.take(unit.reads)
-
-    def _within(self, unit: Unit) -> "KeepingExecutor":
-        """An executor for what is being made: its errors are its own, and its visit is observed."""
-        within = copy(self)
-        within.collected_errors = CollectedErrors()
-        within.unit = unit
-        within.context_value = observed(self.visit, unit.reads)
-        return within
-
-    def _take_errors(self, within: "KeepingExecutor", path: Path) -> None:
-        for number, error in enumerate(within.collected_errors.errors):
-            # Each in a place of its own: an error hides others only below the place that it made null.
-            self.collected_errors.add(error, Path(path, number, None))
-
-    def _missed(self, form: Form) -> None:
-        self.keeping.cache.metrics.looked(form.name, "miss")
-        self.lookup.traced(form, "miss")
-
-    async def _settled(self, value: Any) -> Any:
-        return await value if self.is_awaitable(value) else value
+            self.take_errors(within, path)
+        return self.keep(form, key, unit, completed, failed=within.has_failed)
 
     async def root_anew(
         self, visit: Visit, form: Form, details: FieldDetailsList, path: Path, *, from_nothing: bool = False

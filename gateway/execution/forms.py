@@ -7,7 +7,7 @@ is canonical: aliases kept, fragments opened, `@skip` and `@include` settled, va
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import orjson
 from graphql import (
@@ -26,7 +26,6 @@ from graphql import (
     print_ast,
 )
 from graphql.execution.collect_fields import CollectedFields, FieldDetailsList
-from graphql.execution.executor import Executor
 
 from gateway.execution.annotations import cache_control
 from resolvers.cache_control import CacheControl, CacheScope
@@ -85,6 +84,16 @@ class _Draft:
         return f"${self.variables.index(variable)}"
 
 
+class Collector(Protocol):
+    """What knows what is selected below a field: an executor."""
+
+    def collect_subfields(
+        self, return_type: GraphQLObjectType, field_details_list: FieldDetailsList
+    ) -> CollectedFields:
+        """What is selected on an object of a field."""
+        ...
+
+
 class Forms:
     """The forms of one operation, once `@skip` and `@include` are settled. Shared by all its executions.
 
@@ -97,12 +106,13 @@ class Forms:
         self._of_fields: dict[tuple[str, int], Form] = {}
         self._of_objects: dict[tuple[str, int], Form] = {}
         self.subfields: dict[tuple[str, int], CollectedFields] = {}
+        self.walks: dict[tuple[int, int], Any] = {}
 
     def is_entity(self, type_: GraphQLNamedType) -> bool:
         """Whether objects of this type are kept by themselves."""
         return type_.name in self._entities
 
-    def of_field(self, executor: Executor[Any], parent: GraphQLObjectType, details: FieldDetailsList) -> Form:
+    def of_field(self, executor: Collector, parent: GraphQLObjectType, details: FieldDetailsList) -> Form:
         """The form of a field of an object, its arguments included."""
         key = (parent.name, id(details[0].node))
         form = self._of_fields.get(key) if len(details) == 1 else None
@@ -114,7 +124,7 @@ class Forms:
                 self._of_fields[key] = form
         return form
 
-    def of_object(self, executor: Executor[Any], type_: GraphQLObjectType, details: FieldDetailsList) -> Form:
+    def of_object(self, executor: Collector, type_: GraphQLObjectType, details: FieldDetailsList) -> Form:
         """The form of what is selected on an object."""
         key = (type_.name, id(details[0].node))
         form = self._of_objects.get(key) if len(details) == 1 else None
@@ -127,9 +137,7 @@ class Forms:
                 self._of_objects[key] = form
         return form
 
-    def _object(
-        self, executor: Executor[Any], type_: GraphQLObjectType, details: FieldDetailsList, draft: _Draft
-    ) -> None:
+    def _object(self, executor: Collector, type_: GraphQLObjectType, details: FieldDetailsList, draft: _Draft) -> None:
         grouped, deferred, _ = executor.collect_subfields(type_, details)
         draft.in_parts = draft.in_parts or bool(deferred)
         draft.text.append(f"{type_.name}{{")
@@ -139,7 +147,7 @@ class Forms:
 
     def _field(
         self,
-        executor: Executor[Any],
+        executor: Collector,
         parent: GraphQLObjectType,
         response_name: str,
         details: FieldDetailsList,
@@ -148,7 +156,7 @@ class Forms:
         node = details[0].node
         name = node.name.value
         draft.text.append(f"{response_name}:{name}")
-        draft.in_parts = draft.in_parts or any(map(_is_in_parts, details))
+        draft.in_parts = draft.in_parts or any(map(is_in_parts, details))
         definition = self._schema.get_field(parent, name)
         if definition is None or name == TYPENAME:
             return
@@ -164,9 +172,7 @@ class Forms:
         for kind in kinds:
             self._below(executor, kind, details, draft)
 
-    def _below(
-        self, executor: Executor[Any], kind: GraphQLObjectType, details: FieldDetailsList, draft: _Draft
-    ) -> None:
+    def _below(self, executor: Collector, kind: GraphQLObjectType, details: FieldDetailsList, draft: _Draft) -> None:
         """What is selected on the objects of a field. Entities live by themselves, so only their scope counts here."""
         below = _Draft(draft.text, draft.variables)
         policy = cache_control(kind)
@@ -198,7 +204,8 @@ def _form(name: str, draft: _Draft) -> Form:
     return Form(digest, name, draft.scope, Life(max_age, swr), tuple(draft.variables), keepable)
 
 
-def _is_in_parts(details: Any) -> bool:
+def is_in_parts(details: Any) -> bool:
+    """Whether a selection is deferred or streamed, or stands in a fragment with variables of its own."""
     streamed = any(directive.name.value == "stream" for directive in details.node.directives or ())
     return details.defer_usage is not None or details.fragment_variable_values is not None or streamed
 

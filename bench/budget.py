@@ -108,8 +108,8 @@ def served(directory: Path, seconds: int) -> dict[str, Found]:
         targets = {}
         for name, turns in {"Zipf": _zipf(), "uniform": _uniform()}.items():
             small = stack.enter_context(gateway_server(tenth))
-            targets[f"{name}, room for all"] = Target(roomy, "/graphql", bodies, cookie, turns)
-            targets[f"{name}, room for a tenth"] = Target(small, "/graphql", bodies, cookie, turns)
+            targets[f"{name}, room for all"] = Target(roomy, "/graphql", bodies, lambda: (cookie,), turns)
+            targets[f"{name}, room for a tenth"] = Target(small, "/graphql", bodies, lambda: (cookie,), turns)
         return in_turns(directory, targets, seconds=seconds, rounds=3, warm_up=seconds)
 
 

@@ -31,6 +31,8 @@ ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "bench" / "peers"
 SIZES = {"products": 20, "shelf": 12}
 PERSONALIZED = {"region": "US-NE"}
+VISITORS = 100
+"""So many take turns, and are others in each turn of a server."""
 
 
 def main() -> None:
@@ -53,16 +55,20 @@ def _start(stack: ExitStack, directory: Path) -> dict[str, Target]:
     environment = {"GATEWAY_DATA_DIR": str(directory), "GATEWAY_LOG_LEVEL": "WARNING"}
     gateway = stack.enter_context(gateway_server(environment))
     stock = stack.enter_context(stock_server({**environment, "GATEWAY_CACHE": "false"}))
-    cookie, answer = visit(gateway, personalized)
+    answer = visit(gateway, personalized)[1]
     data, schema = directory / "page.json", ROOT / "schema.graphql"
     data.write_bytes(visit(gateway, plain)[1])
     urlopen(Request(f"http://127.0.0.1:{stock}/floor", data=answer, method="PUT"), timeout=5).close()
     yoga, jit = (stack.enter_context(_node(kind, data, schema)) for kind in ("yoga", "mercurius"))
+
+    def visitors() -> list[str]:
+        return [visit(gateway, personalized)[0] for _ in range(VISITORS)]
+
     return {
-        "gateway, plain": Target(gateway, "/graphql", [plain], cookie),
-        "gateway, personalized": Target(gateway, "/graphql", [personalized], cookie),
+        "gateway, plain": Target(gateway, "/graphql", [plain], visitors),
+        "gateway, personalized": Target(gateway, "/graphql", [personalized], visitors),
         "floor": Target(stock, "/floor", [personalized]),
-        "stock Strawberry, plain": Target(stock, "/graphql", [plain], cookie),
+        "stock Strawberry, plain": Target(stock, "/graphql", [plain], lambda: visitors()[:1]),
         "GraphQL Yoga, plain": Target(yoga, "/graphql", [plain]),
         "Mercurius with JIT, plain": Target(jit, "/graphql", [plain]),
     }

@@ -3,7 +3,7 @@
 import re
 import statistics
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,12 +27,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server and what to send it: `bodies` in the order of `turns`, over and over."""
+    """A server and what to send it: `bodies` in the order of `turns`, over and over, by visitors who take turns too.
+
+    `visitors` gives their cookies, and is asked before each turn of the target: a cookie is renewed every minute.
+    """
 
     port: int
     path: str
     bodies: Sequence[bytes]
-    cookie: str = ""
+    visitors: Callable[[], Sequence[str]] = lambda: ("",)
     turns: Sequence[int] = (0,)
 
 
@@ -45,12 +48,11 @@ def in_turns(
         RuntimeError: a server refused something.
     """
     found = {name: Found() for name in targets}
-    commands = {name: _command(directory / f"{n}.lua", each) for n, (name, each) in enumerate(targets.items())}
-    for command in commands.values():
-        _run(command, warm_up)
+    for each in targets.values():
+        _run(_command(directory / "script.lua", each), warm_up)
     for _ in range(rounds):
-        for name, command in commands.items():
-            _note(found[name], _run(command, seconds))
+        for name, each in targets.items():
+            _note(found[name], _run(_command(directory / "script.lua", each), seconds))
     return found
 
 
@@ -61,26 +63,28 @@ def _command(script: Path, target: Target) -> list[str]:
 
 
 def _script(target: Target) -> str:
-    headers = {"Content-Type": "application/json", "Accept": "application/json", "Cookie": target.cookie}
-    lines = [
-        'wrk.method = "POST"',
-        *(f'wrk.headers["{name}"] = {_lua(each)}' for name, each in headers.items() if each),
-    ]
-    if len(target.bodies) == 1:
-        return "\n".join([*lines, f"wrk.body = {_lua(target.bodies[0].decode())}"])
     bodies = ",".join(_lua(body.decode()) for body in target.bodies)
+    cookies = ",".join(_lua(cookie) for cookie in target.visitors())
     turns = ",".join(str(turn + 1) for turn in target.turns)
-    return "\n".join([*lines, f"local bodies, turns = {{{bodies}}}, {{{turns}}}", _IN_TURN])
+    return f"local bodies, cookies, turns = {{{bodies}}}, {{{cookies}}}, {{{turns}}}" + _IN_TURN
 
 
 _IN_TURN: Final = """
-local requests, at = {}, 0
+local heads, at = {}, 0
+for n, cookie in ipairs(cookies) do
+  heads[n] = {["Content-Type"] = "application/json", ["Accept"] = "application/json"}
+  if cookie ~= "" then heads[n]["Cookie"] = cookie end
+end
+local requests = {}
 function init()
-  for n, body in ipairs(bodies) do requests[n] = wrk.format(nil, nil, nil, body) end
+  for n, body in ipairs(bodies) do
+    requests[n] = {}
+    for m, head in ipairs(heads) do requests[n][m] = wrk.format("POST", nil, head, body) end
+  end
 end
 function request()
-  at = at % #turns + 1
-  return requests[turns[at]]
+  at = at + 1
+  return requests[turns[at % #turns + 1]][at % #cookies + 1]
 end
 """
 

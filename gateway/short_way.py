@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
+from typing import Any
 
 from cachetools import FIFOCache, LRUCache
 from opentelemetry.trace import SpanContext, format_trace_id
@@ -77,7 +78,8 @@ class Kind:
 class Caller:
     """Who sends these headers, until when that is so, of which kind they are, and their audience cookie.
 
-    `heads` are the headers of their answers by `Cache-Control`: before and after what differs each time.
+    `heads` are the headers of their answers by `Cache-Control`: before and after what differs each time. `keys` are
+    those of what is kept for them alone.
     """
 
     viewer: Viewer
@@ -87,6 +89,7 @@ class Caller:
     audience: str | None
     scope: Scope
     heads: dict[str, "Head"] = field(default_factory=dict)
+    keys: dict[Any, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ class Shortcut:
         if asked is None or planned is None or (planned.audience and planned.audience != caller.audience):
             return None
         viewer = caller.viewer
-        turn = Turn(viewer.subject, viewer.session, span, format_trace_id(span.trace_id))
+        turn = Turn(viewer.subject, viewer.session, span, format_trace_id(span.trace_id), caller.keys)
         try:
             found = planned.plan.answer(turn)
         except Exception:  # the ordinary way does it again and says what is wrong
@@ -241,6 +244,7 @@ class ShortWay:
         self._tracing = tracing
         self._shortcut = shortcut
         self._outermost = outermost
+        self._answered: list[float] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         shortcut = self._shortcut() if self._is_meant(scope) else None
@@ -258,7 +262,18 @@ class ShortWay:
         headers = self._headers(caller, whole, span.get_span_context())
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": whole.body})
-        self._tracing.metrics.answered(self._path, "POST", 200, perf_counter() - started)
+        self._note(perf_counter() - started)
+
+    def _note(self, seconds: float) -> None:
+        """Note an answer; it is counted and logged with all others of this turn of the loop."""
+        if not self._answered:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._answered.append(seconds)
+
+    def _tell(self) -> None:
+        answered, self._answered = self._answered, []
+        for seconds in answered:
+            self._tracing.metrics.answered(self._path, "POST", 200, seconds)
 
     def _is_meant(self, scope: Scope) -> bool:
         meant = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == self._path

@@ -17,12 +17,16 @@ from resolvers.visit import Visit
 
 @dataclass(slots=True)
 class Turn:
-    """One asking: for whom, in which trace, which is not recorded, and the decisions that went into the answer."""
+    """One asking: for whom, in which trace, which is not recorded, and the decisions that went into the answer.
+
+    `keys` are those of values that are kept for this viewer alone, by what makes them.
+    """
 
     subject: str
     session: str
     span: SpanContext
     trace_id: str
+    keys: dict[Any, bytes] = field(default_factory=dict)
     decided: list[Decision] = field(default_factory=list)
 
 

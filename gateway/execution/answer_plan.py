@@ -22,6 +22,9 @@ from resolvers.plans import Plan, Turn
 MOULDS: Final = 64
 """Of so many kinds of values of a field the JSON is remembered: actions, times the policies of the last minutes."""
 
+OWN_KEYS: Final = 16
+"""So many keys of a viewer are remembered with who they are."""
+
 SUBJECT: Final = "subject"
 SESSION: Final = "session"
 
@@ -35,7 +38,7 @@ class AtOnce:
     decided: Sequence[Decision]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class OwnKey:
     """The key of a value that depends on who asks: `read` are the values of `audience`, theirs to be filled in."""
 
@@ -46,6 +49,14 @@ class OwnKey:
 
     def of(self, turn: Turn) -> bytes:
         """The key for whoever asks."""
+        key = turn.keys.get(self)
+        if key is None:
+            if len(turn.keys) >= OWN_KEYS:
+                turn.keys.clear()
+            key = turn.keys[self] = self._made(turn)
+        return key
+
+    def _made(self, turn: Turn) -> bytes:
         own = {SUBJECT: turn.subject, SESSION: turn.session}
         read = [own.get(name, value) for name, value in zip(self.audience, self.read, strict=True)]
         return self.lookup.key_of(self.form, self.audience, read)

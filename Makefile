@@ -51,6 +51,7 @@ test: check tests/node/node_modules/.installed ## Everything CI runs
 bench: $(VENV)/.dev ## Measure; prints ratios
 	$(BIN)/python -m bench.home
 	$(BIN)/python -m bench.cache
+	$(BIN)/python -m bench.cold
 	$(BIN)/python -m bench.steps
 	$(BIN)/python -m bench.tracing
 	$(BIN)/python -m bench.decisions

@@ -11,6 +11,7 @@ from typing import Any, cast
 import orjson
 import structlog
 from graphql import (
+    FieldNode,
     GraphQLInputType,
     GraphQLObjectType,
     GraphQLResolveInfo,
@@ -43,6 +44,7 @@ class KeepingExecutor(MakingExecutor):
         self.forms = forms
         self.roots: dict[str | int, FieldDetailsList] = {}
         self.places: dict[tuple[str, str], tuple[Place, ...]] = {}
+        self.claims: dict[int, Context | None] = {}
         self.query_type = self.schema.query_type
 
     def for_visit(self, visit: Visit) -> "KeepingExecutor":
@@ -119,11 +121,18 @@ class KeepingExecutor(MakingExecutor):
         return await self.lookup.audience_key(form, self._claimed(details))
 
     def _claimed(self, details: FieldDetailsList) -> Context | None:
+        """The context that a root field is asked for; converted once for all executions."""
+        node = details[0].node
+        if id(node) not in self.claims:
+            self.claims[id(node)] = self._converted(node)
+        return self.claims[id(node)]
+
+    def _converted(self, node: FieldNode) -> Context | None:
         parent = cast("GraphQLObjectType", self.query_type)
-        definition = self.schema.get_field(parent, details[0].node.name.value)
+        definition = self.schema.get_field(parent, node.name.value)
         if definition is None or not any(names_context(argument.type) for argument in definition.args.values()):
             return None
-        arguments = get_argument_values(definition, details[0].node, self.variable_values)
+        arguments = get_argument_values(definition, node, self.variable_values)
         convert = definition.extensions[CONVERT]
         claimed: Context | None = convert(arguments).get("context")
         return claimed

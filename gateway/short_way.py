@@ -35,6 +35,7 @@ from gateway.request_tracing import Tracing
 from gateway.traced_answer import trace_headers
 from gateway.visits import Visits
 from personalization.errors import JournalFull
+from personalization.events import Decision
 from resolvers.plans import Turn
 from resolvers.viewer import Audience, Viewer
 
@@ -100,7 +101,7 @@ class Head:
     after: Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Whole:
     """An answer in bytes."""
 
@@ -119,7 +120,7 @@ class Shortcut:
         self._decisions = visits.personalization.decisions
         self._callers: FIFOCache[_Pairs, Caller] = FIFOCache(CALLERS)
         self._kinds: LRUCache[tuple[object, ...], Kind] = LRUCache(KINDS)
-        self._served: list[AnswerPlan] = []
+        self._served: list[tuple[AnswerPlan, Sequence[Decision]]] = []
 
     def caller(self, scope: Scope) -> Caller | None:
         """Who sends this, where the short way is open to them."""
@@ -150,7 +151,7 @@ class Shortcut:
             return None
         if found is None or not self._recorded(found, span):
             return None
-        self._count(planned.plan)
+        self._count(planned.plan, found.decided)
         cache_control = asked.operation.cache_control
         age = self._engine.age_of(found.cells) if "max-age" in cache_control else 0
         return Whole(found.body, cache_control, age)
@@ -181,10 +182,9 @@ class Shortcut:
     def _planned(self, caller: Caller, ready: Ready) -> Planned | None:
         """What is planned for visitors like this one, unless more has been learned or another season has begun."""
         kind, current = caller.kind, self._visits.segments.current
-        now = self._visits.clock.now()
-        if kind.classified is not current or now >= kind.until:
+        if kind.classified is not current or self._visits.clock.now() >= kind.until:
             kind.plans.clear()
-            kind.classified, kind.until = current, _next_month(now)
+            kind.classified, kind.until = current, _next_month(self._visits.clock.now())
         planned = kind.plans.get(ready)
         if planned is None or not planned.plan.is_good:
             planned = self._plan(caller.viewer, ready)
@@ -206,23 +206,25 @@ class Shortcut:
         """Whether the decisions in the answer could be recorded, and are."""
         try:
             for decision in found.decided:
-                self._decisions.record(decision, span)
+                self._decisions.journal(decision, span)
         except JournalFull:
             return False
         return True
 
-    def _count(self, plan: AnswerPlan) -> None:
+    def _count(self, plan: AnswerPlan, decided: Sequence[Decision]) -> None:
         """Note an answer; the metrics learn of all that were given in one turn of the loop, when it ends."""
         if not self._served:
             asyncio.get_running_loop().call_soon(self._settle)
-        self._served.append(plan)
+        self._served.append((plan, decided))
 
     def _settle(self) -> None:
         served, self._served = self._served, []
         self._visits.viewers.came_again(len(served))
         self._endpoint.answered(len(served))
-        for plan in served:
+        for plan, decided in served:
             plan.settle()
+            for decision in decided:
+                self._decisions.count(decision)
 
 
 class ShortWay:

@@ -56,7 +56,7 @@ class JournalLimits:
     a closing journal gives up after `closing` seconds.
     """
 
-    linger: float = 0.01
+    linger: float = 0.03
     capacity: int = 10_000
     batch: int = 2_000
     backoff: float = 0.1

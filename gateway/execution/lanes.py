@@ -174,6 +174,8 @@ class Lanes:
         else:
             try:
                 return lane.complete(value)
+            except NotPlain:  # products have to be read for a shelf, which is no reason to leave the lanes
+                pass
             except Exception:  # whatever it is, graphql-core says it the way clients know
                 self.warm = False
         return await executor.complete_awaited(lane.field, lane.details, self._root, lane.path, outcome())

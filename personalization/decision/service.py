@@ -153,9 +153,13 @@ class DecisionService:
         Raises:
             JournalFull: it was not journalled, so it must not be served either.
         """
-        self._journal.record(decision, span or get_current_span().get_span_context())
+        self.journal(decision, span or get_current_span().get_span_context())
         self.count(decision)
         return decision
+
+    def journal(self, decision: Decision, span: SpanContext) -> None:
+        """As `record`, but not counted yet: that may wait for the end of the loop's turn."""
+        self._journal.record(decision, span)
 
     def fallback(
         self,

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -92,6 +93,22 @@ class HubSuite:
         assert elsewhere.written == 1
         async with hub.consumer("g", [DECISIONS]) as consumer:
             assert sorted(ids(await drain(consumer))) == ["e0", "e1", "e2", "e3", "e4"]
+
+    async def test_many_events_are_written_whole_and_in_order(self, hub: Hub) -> None:
+        events = [replace(each, headers={"traceparent": each.id}) for each in numbered(0, 777)]
+        events[500] = replace(events[500], headers={})
+        appended = await hub.append(DECISIONS, [*events, events[3], events[600]])
+        assert (appended.written, appended.duplicates) == (777, ("e3", "e600"))
+        again = await hub.append(DECISIONS, events)
+        assert (again.written, len(again.duplicates)) == (0, 777)
+        async with hub.consumer("g", [DECISIONS]) as consumer:
+            stored = await drain(consumer)
+        assert sorted(each.event.id for each in stored) == sorted(each.id for each in events)
+        by_id = {each.id: each for each in events}
+        assert all(each.event == by_id[each.event.id] for each in stored)
+        for partition in {each.partition for each in stored}:
+            there = [int(each.event.value) for each in stored if each.partition == partition]
+            assert there == sorted(there)
 
     async def test_an_empty_append_is_fine(self, hub: Hub) -> None:
         appended = await hub.append(DECISIONS, [])

@@ -129,15 +129,18 @@ class AnswerPlan:
 
     def answer(self, turn: Turn) -> AtOnce | None:
         """The answer for whoever asks; None where it has to be executed. Raises whatever a plan or completion does."""
-        row, cells, find = self._row.copy(), [], self._cache.find
-        now = self._cache.now()
+        row, cells, hits, find = self._row.copy(), [], [], self._cache.find
+        now, watched = self._cache.now(), self._lookup.is_watched
         for step in self._kept:
             key = step.key if step.key.__class__ is bytes else step.key.of(turn)  # type: ignore[union-attr]
             cell = find(key)
             text = cell.text(now) if cell is not None else None
             if cell is None or text is None:
                 return None
-            self._serve(step, cell, text, now)
+            if not watched and cell.is_fresh(now):
+                hits.append(step)
+            elif not self._tended(step, cell, text, now):
+                return None
             row[step.place] = text
             cells.append(cell)
         for each in self._planned:
@@ -145,6 +148,8 @@ class AnswerPlan:
             if text is None:
                 return None
             row[each.place] = text
+        for hit in hits:
+            hit.hits += 1
         return AtOnce(b"".join(row), cells, turn.decided)
 
     def settle(self) -> None:
@@ -154,10 +159,11 @@ class AnswerPlan:
                 self._cache.metrics.looked(step.form.name, "hit", step.hits)
                 step.hits = 0
 
-    def _serve(self, step: KeptStep, cell: Cell, text: bytes, now: float) -> None:
+    def _tended(self, step: KeptStep, cell: Cell, text: bytes, now: float) -> bool:
+        """Serve what is to be made anew or compared; not what is somebody's own, which only their visit can make."""
+        if step.key.__class__ is OwnKey:
+            return False
         fresh = cell.is_fresh(now)
-        if fresh and not self._lookup.is_watched:
-            step.hits += 1
-            return
         self._cache.metrics.looked(step.form.name, "hit" if fresh else "stale")
         self._lookup.tend(Kept(cell, text, fresh), step.form, step.details, step.path)
+        return True

@@ -179,6 +179,22 @@ async def test_visitors_are_told_apart(data_dir: Path) -> None:
                 )
 
 
+async def test_what_is_a_visitors_own_is_compared_with_their_own(data_dir: Path) -> None:
+    """What is kept for one visitor, made anew for another one, would look wrong: it has other exposures."""
+    async with gateway(data_dir, short_way=True, cache_shadow_ratio=1.0) as short:
+        for cookie in (await short.cookie(), await short.cookie()):
+            for _ in range(TIMES):
+                await short.ask(PERSONALIZED, {"cookie": cookie})
+        await asyncio.sleep(0.2)
+        mismatches = [
+            sample
+            for metric in short.registry.collect()
+            for sample in metric.samples
+            if sample.name == "gateway_cache_mismatches_total"
+        ]
+        assert mismatches == []
+
+
 async def test_each_decision_is_recorded(data_dir: Path) -> None:
     async with gateway(data_dir, short_way=True) as short:
         headers = {"cookie": await short.cookie()}

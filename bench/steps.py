@@ -138,18 +138,19 @@ def _steps(app: ASGIApp, asking: Asking, shortcut: Shortcut, assembly: Assembly)
     asked = assembly.opened.graphql.known(asking.body)
     if caller is None or whole is None or asked is None:
         raise RuntimeError("the home query does not go the short way")
-    viewer, plan = caller.viewer, caller.kind.plans[asked.ready].plan
+    viewer, plan = caller.viewer, shortcut._plans[(caller.kind, asked.ready)].plan
     decisions = assembly.opened.visits.personalization.decisions
     context, actions = DecisionContext("HOME", persona="VISITOR", region="US-NE"), tuple(map(str, ShelfAction))
     question = Question(context, actions, subject="visitor:1", session="1", trace_id="1" * 32)
-    decision = decisions.draw(question)
+    lottery, turn = decisions.lottery(question), Turn("visitor:1", "1", span, "1" * 32)
+    decision = lottery.draw(turn)
     return {
         "whole": lambda: at_hand(app(asking.scope(), asking.receive, _unsent)),
         "  headers to the caller": lambda: shortcut.caller(scope),
         "  body to the operation": lambda: assembly.opened.graphql.known(asking.body),
         "  answer": lambda: shortcut.answer(caller, [message], span),
         "    look-ups, decision, completion": lambda: plan.answer(Turn(viewer.subject, viewer.session, span, "1" * 32)),
-        "      a decision": lambda: decisions.draw(question),
+        "      a decision": lambda: lottery.draw(turn),
         "    recorded": lambda: decisions.record(decision, span),
     }
 

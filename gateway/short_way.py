@@ -10,7 +10,7 @@ ordinary way, from the beginning, and is answered the same.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
@@ -45,9 +45,8 @@ CALLERS = 2_000
 LONGEST = 4_096
 """Longer headers are not remembered."""
 
-KINDS = 500
-PLANS = 100
-"""Of so many kinds of visitors so many operations are planned, 4 kB each where all that is kept is in the cache."""
+PLANS = 1_000
+"""So many are remembered, an operation for a kind of visitors each: 15 kB, besides what is in the cache."""
 
 # Other for each request and of no consequence: a recorded trace does not come this way, a known body has a length.
 _OF_THE_REQUEST = frozenset({b"traceparent", b"tracestate", b"content-length"})
@@ -66,13 +65,8 @@ class Planned:
     audience: str | None
 
 
-@dataclass(slots=True)
-class Kind:
-    """Visitors of whom the same is known, and what is planned for them by this classifier, until this moment."""
-
-    classified: object
-    until: datetime
-    plans: FIFOCache[Ready, Planned] = field(default_factory=lambda: FIFOCache(PLANS))
+Kind = tuple[str | None, str | None, str | None]
+"""Persona, region and device: who has them in common is told the same, but for what is drawn and what is their own."""
 
 
 @dataclass(slots=True)
@@ -119,7 +113,9 @@ class Shortcut:
         self._visits = visits
         self._decisions = visits.personalization.decisions
         self._callers: FIFOCache[_Pairs, Caller] = FIFOCache(CALLERS)
-        self._kinds: LRUCache[tuple[object, ...], Kind] = LRUCache(KINDS)
+        self._plans: LRUCache[tuple[Kind, Ready], Planned] = LRUCache(PLANS)
+        self._classified: object = None
+        self._until = datetime.min.replace(tzinfo=UTC)
         self._served: list[tuple[AnswerPlan, Sequence[Decision]]] = []
 
     def caller(self, scope: Scope) -> Caller | None:
@@ -129,7 +125,7 @@ class Shortcut:
         now = self._visits.clock.now()
         if known is not None and now < known.until:
             return known
-        made = self._made(scope, pairs, now)
+        made = self._made(scope, pairs)
         if made is not None and sum(len(name) + len(value) for name, value in pairs) <= LONGEST:
             self._callers[pairs] = made
         return made
@@ -156,7 +152,7 @@ class Shortcut:
         age = self._engine.age_of(found.cells) if "max-age" in cache_control else 0
         return Whole(found.body, cache_control, age)
 
-    def _made(self, scope: Scope, pairs: _Pairs, now: datetime) -> Caller | None:
+    def _made(self, scope: Scope, pairs: _Pairs) -> Caller | None:
         headers = headers_of(scope)
         if "cookie" not in headers or EXPLAIN in headers or PREVIEW_HEADER in headers:
             return None
@@ -170,26 +166,19 @@ class Shortcut:
         viewer, until = returning
         sent = {**scope, "headers": list(pairs)}
         audience = connection.cookies.get(AUDIENCE_COOKIE)
-        return Caller(viewer, takes, until, self._kind(viewer, now), audience, sent)
-
-    def _kind(self, viewer: Viewer, now: datetime) -> Kind:
-        known_of_all = (viewer.persona, viewer.region, viewer.device)
-        kind = self._kinds.get(known_of_all)
-        if kind is None:
-            kind = self._kinds[known_of_all] = Kind(self._visits.segments.current, _next_month(now))
-        return kind
+        return Caller(viewer, takes, until, _kind_of(viewer), audience, sent)
 
     def _planned(self, caller: Caller, ready: Ready) -> Planned | None:
         """What is planned for visitors like this one, unless more has been learned or another season has begun."""
-        kind, current = caller.kind, self._visits.segments.current
-        if kind.classified is not current or self._visits.clock.now() >= kind.until:
-            kind.plans.clear()
-            kind.classified, kind.until = current, _next_month(self._visits.clock.now())
-        planned = kind.plans.get(ready)
+        current, now = self._visits.segments.current, self._visits.clock.now()
+        if self._classified is not current or now >= self._until:
+            self._plans.clear()
+            self._classified, self._until = current, _next_month(now)
+        planned = self._plans.get((caller.kind, ready))
         if planned is None or not planned.plan.is_good:
             planned = self._plan(caller.viewer, ready)
             if planned is not None:
-                kind.plans[ready] = planned
+                self._plans[(caller.kind, ready)] = planned
         return planned
 
     def _plan(self, viewer: Viewer, ready: Ready) -> Planned | None:
@@ -331,6 +320,11 @@ def _again(messages: list[Message], receive: Receive) -> Receive:
         return message if message is not None else await receive()
 
     return again
+
+
+def _kind_of(viewer: Viewer) -> Kind:
+    persona, device = viewer.persona, viewer.device
+    return persona.value if persona else None, viewer.region, device.value if device else None
 
 
 def _is_read(headers: Mapping[str, str]) -> bool:

@@ -75,7 +75,7 @@ class Mould:
 
     def filled(self, own: str, kept: Mapping[str, Any]) -> bytes:
         """The JSON of a value that is like the one it was made of."""
-        row = self._row
+        row = self._row.copy()  # what stands in it is not held on to
         if self._own:
             text = orjson.dumps(own)
             for place in self._own:

@@ -2,7 +2,8 @@
 
 Each server answers the same query, one process each, to `wrk` with 8 connections, in turns:
 
-- the gateway, plain and personalized (a decision taken and journalled for each request, default settings);
+- the gateway, plain and personalized (a decision of a VowpalWabbit model taken and journalled for each request, default
+  settings); a hundred visitors take turns;
 - the floor: the bytes of the gateway's answer, ready, from the same HTTP server;
 - stock Strawberry without a context: its own ASGI view, parser and validation cache, the same loaders;
 - GraphQL Yoga and Mercurius with JIT: the same schema, values in memory, without personalization.
@@ -22,6 +23,7 @@ from urllib.request import Request, urlopen
 
 import orjson
 
+from bench.decisions import store
 from bench.home import HOME
 from bench.processes import answering, free_port, gateway_server, stock_server
 from bench.wrk import Found, Target, in_turns
@@ -49,6 +51,7 @@ def main() -> None:
 
 def _start(stack: ExitStack, directory: Path) -> dict[str, Target]:
     prepare_store(directory)
+    store(directory)
     query = HOME.read_text()
     plain = orjson.dumps({"query": query, "variables": SIZES})
     personalized = orjson.dumps({"query": query, "variables": {**SIZES, "context": PERSONALIZED}})

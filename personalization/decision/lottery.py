@@ -19,17 +19,17 @@ class Asker(Protocol):
     """For whom something is decided, and in which trace, which is not recorded."""
 
     @property
-    def subject(self) -> str:
+    def subject(self) -> str | None:
         """The pseudonym."""
         ...
 
     @property
-    def session(self) -> str:
+    def session(self) -> str | None:
         """The browsing session."""
         ...
 
     @property
-    def trace_id(self) -> str:
+    def trace_id(self) -> str | None:
         """The trace, 32 hex digits."""
         ...
 
@@ -40,7 +40,18 @@ class Lottery:
     Made by `DecisionService.lottery`. `live` is whose policy draws, as soon as there is one; None where none ever does.
     """
 
-    __slots__ = ("_distribution", "_ends", "_live", "_mode", "_policy", "_question", "_seen", "_service", "_version")
+    __slots__ = (
+        "_distribution",
+        "_ends",
+        "_holds_back",
+        "_live",
+        "_mode",
+        "_policy",
+        "_question",
+        "_seen",
+        "_service",
+        "_version",
+    )
 
     def __init__(self, service: "DecisionService", question: Question, live: LivePolicy | None) -> None:
         self._service = service
@@ -53,7 +64,7 @@ class Lottery:
         if self._live is not None and self._live.current is not self._seen:
             self._look()
         service, question = self._service, self._question
-        if not self._ends:
+        if not self._ends or (self._holds_back and service.holds_back(question, asker)):
             return service.draw(
                 replace(question, subject=asker.subject, session=asker.session, trace_id=asker.trace_id)
             )
@@ -80,7 +91,9 @@ class Lottery:
         self._seen = self._live.current if self._live is not None else None
         self._mode, policy = self._service.standing(self._question.context.placement)
         self._version = policy.version
-        self._distribution = self._from(policy) if self._service.draws_for_all(self._question, self._mode) else ()
+        drawn = self._service.is_drawn(self._question, self._mode)
+        self._holds_back = self._service.may_hold_back(self._question, self._mode)
+        self._distribution = self._from(policy) if drawn else ()
         self._ends = uppers(self._distribution)
 
     def _from(self, policy: Policy) -> tuple[float, ...]:

@@ -17,7 +17,7 @@ from personalization.decision.conduct import Conduct
 from personalization.decision.journal import DecisionJournal
 from personalization.decision.known_distributions import KnownDistributions
 from personalization.decision.live_policy import LivePolicies, LivePolicy
-from personalization.decision.lottery import DRAWN, Lottery
+from personalization.decision.lottery import DRAWN, Asker, Lottery
 from personalization.decision.question import Question
 from personalization.errors import InvalidDistribution, JournalFull
 from personalization.events import HOLDBACK, Decision, DecisionContext, DecisionMode, is_shelf
@@ -136,12 +136,17 @@ class DecisionService:
         live = self._live_at(question.context.placement)
         return Lottery(self, question, live if self._conduct.mode is DecisionMode.ONLINE else None)
 
-    def draws_for_all(self, question: Question, mode: DecisionMode) -> bool:
-        """Whether decisions of this mode are drawn, whoever asks: nobody is held back."""
-        held_back = question.held_back or (
-            mode is DecisionMode.ONLINE and self._conduct.may_hold_back(question.context)
-        )
-        return mode in {DecisionMode.ONLINE, DecisionMode.LOG_ONLY} and not held_back
+    def is_drawn(self, question: Question, mode: DecisionMode) -> bool:
+        """Whether decisions of this mode are drawn, but for those who are held back."""
+        return not question.held_back and mode in {DecisionMode.ONLINE, DecisionMode.LOG_ONLY}
+
+    def may_hold_back(self, question: Question, mode: DecisionMode) -> bool:
+        """Whether anybody is held back in this mode."""
+        return mode is DecisionMode.ONLINE and self._conduct.may_hold_back(question.context)
+
+    def holds_back(self, question: Question, asker: Asker) -> bool:
+        """Whether this one is, where somebody may be."""
+        return self._conduct.holds_back(question.context, asker.subject, asker.session)
 
     def propose_many(self, questions: Sequence[Question]) -> list[Decision]:
         """As `propose`, for all that one page asks at once: one answer each, by one policy."""
@@ -224,7 +229,7 @@ class DecisionService:
                 return self._certain(question, self.ids(), question.default(), mode, HOLDBACK)
             case DecisionMode.APPRENTICE, _:
                 return self._apprenticed(question)
-            case DecisionMode.ONLINE, _ if self._held_back(question):
+            case DecisionMode.ONLINE, _ if self.holds_back(question, question):
                 return self._certain(question, self.ids(), question.default(), DecisionMode.ONLINE, HOLDBACK)
             case mode, policy:
                 return self._drawn(question, policy, mode)
@@ -241,9 +246,6 @@ class DecisionService:
 
     def _live_at(self, placement: str) -> LivePolicy | None:
         return None if self._live is None else self._live.at(placement)
-
-    def _held_back(self, question: Question) -> bool:
-        return self._conduct.holds_back(question.context, question.subject, question.session)
 
     def _apprenticed(self, question: Question) -> Decision:
         """The default, and a look at how probable the model would have made it."""

@@ -107,9 +107,8 @@ class Visits:
         viewer: Viewer,
         preview: Preview | None = None,
         address: str = "",
-        known: dict[object, EffectiveContext] | None = None,
     ) -> Visit:
-        """A visit of this viewer, who asks from this address, from now on; `known` is what `Contexts` has known."""
+        """A visit of this viewer, who asks from this address, from now on."""
         deadline = Deadline.after(self.settings.request_timeout_ms / 1000 - _RESERVE_S, self.clock)
         personal_deadline = deadline.capped(self.settings.personalization_timeout_ms / 1000)
         loaders = Loaders(
@@ -137,7 +136,7 @@ class Visits:
             personal_deadline=personal_deadline,
             source=self.source,
             loaders=loaders,
-            contexts=Contexts(viewer, now, loaders.customer, segments, {} if known is None else known),
+            contexts=Contexts(viewer, now, loaders.customer, segments),
             components=self.components,
             flags=flags,
             decisions=self.personalization.decisions,

@@ -149,8 +149,6 @@ CustomerLoad = Callable[[str], Awaitable[Customer | None]]
 class Contexts:
     """Resolves what clients claim, each distinct claim once a visit.
 
-    `known` are contexts that this viewer's claims had earlier, in the same season and by the same classifier, where no
-    customer was read for them.
     `greet` is told of which audience the viewer is, as soon as it is known; once at most.
     """
 
@@ -158,7 +156,6 @@ class Contexts:
     now: datetime
     customer: CustomerLoad
     segments: Segmenter
-    known: dict[object, EffectiveContext] = field(default_factory=dict)
     greet: Callable[[Audience], None] | None = None
     _resolved: dict[object, EffectiveContext] = field(default_factory=dict)
     _resolving: dict[object, asyncio.Future[EffectiveContext]] = field(default_factory=dict)
@@ -191,8 +188,7 @@ class Contexts:
         key = claimed.identity()
         resolved = self._resolved.get(key)
         if resolved is None and self._customer_id(claimed) is None:
-            resolved = self.known.get(key) or self._without_customer(claimed)
-            self.known[key] = self._resolved[key] = resolved
+            resolved = self._resolved[key] = self._without_customer(claimed)
         if resolved is not None:
             self._last = (claimed, resolved)
         return resolved

@@ -124,7 +124,7 @@ async def _decided(visit: Visit, place: str | int, placement: Placement, limit: 
     if visit.preview is not None:
         return replace(shelf, decision=replace(decision, reason=PREVIEW))
     # Journalled only now: a decision whose shelf could not be filled was never seen by anybody.
-    recorded = visit.record(decision)
+    recorded = visit.decisions.record(decision)
     return shelf if recorded is decision else replace(shelf, decision=recorded)
 
 

@@ -9,7 +9,6 @@ from flags.components import Components
 from flags.preview import Preview
 from personalization.clock import Deadline
 from personalization.decision.service import DecisionService
-from personalization.events import Decision
 from personalization.outcomes import Outcomes
 from resolvers.context import Contexts
 from resolvers.fallbacks import Fallbacks
@@ -59,7 +58,6 @@ class Visit:
     trace_id: str | None = None
     trace: Any = None  # the gateway keeps its record of the operation here; resolvers never look
     keeper: Keeper | None = None
-    held: "list[Decision] | None" = None  # where there is one, decisions wait in it for the answer to be whole
     again: "Callable[[], AbstractAsyncContextManager[Visit]] | None" = None  # opens another visit of the same viewer
 
     @property
@@ -78,13 +76,6 @@ class Visit:
         if self.preview is not None:
             extensions["preview"] = self.preview.public()
         return extensions
-
-    def record(self, decision: Decision) -> Decision:
-        """Record a decision that is being served, or hold it until the answer is whole; raises `JournalFull`."""
-        if self.held is None:
-            return self.decisions.record(decision)
-        self.held.append(decision)
-        return decision
 
     def cancel(self) -> None:
         """Stop the work that nobody waits for any more."""

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, cast
 
 import orjson
-import structlog
 from graphql import (
     FieldNode,
     GraphQLInputType,
@@ -31,8 +30,6 @@ from resolvers.context import Context
 from resolvers.observing import AUDIENCE, Reads
 from resolvers.schema import CONVERT
 from resolvers.visit import Visit
-
-_log = structlog.get_logger()
 
 
 class KeepingExecutor(MakingExecutor):

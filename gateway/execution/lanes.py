@@ -52,7 +52,7 @@ class KeptLane:
 
 @dataclass(frozen=True, slots=True)
 class FreshLane:
-    """A root field that is resolved each time, for the context that is `claimed`."""
+    """A root field that is resolved each time; `arguments` are the resolver's."""
 
     name: str
     path: Path
@@ -62,7 +62,11 @@ class FreshLane:
     complete: Complete
     arguments: Mapping[str, Any]
     planning: Planning | None
-    claimed: Context | None = None
+
+    @property
+    def claimed(self) -> Context | None:
+        """The context that it is asked for."""
+        return self.arguments.get("context")
 
 
 class LaneInfo:
@@ -208,11 +212,6 @@ def _taken(field: GraphQLField, arguments: dict[str, Any]) -> dict[str, Any]:
     return taken
 
 
-def _claimed(field: GraphQLField, arguments: dict[str, Any]) -> Context | None:
-    claimed: Context | None = _taken(field, arguments).get("context")
-    return claimed
-
-
 def _frame(names: Sequence[str]) -> list[bytes]:
     """An object of these members in bytes, with a gap for each value: at 1, 3, 5, ..."""
     row = [b"{"]
@@ -276,15 +275,15 @@ def _fresh_lane(
     if given is None:
         raise NotPlain
     complete = compiled(executor, field.type, details)
-    resolve, claimed, taken = cast("Resolve", given(arguments)), _claimed(field, arguments), _taken(field, arguments)
-    return FreshLane(name, path, details, field, resolve, complete, taken, planning_of(field), claimed)
+    resolve, taken = cast("Resolve", given(arguments)), _taken(field, arguments)
+    return FreshLane(name, path, details, field, resolve, complete, taken, planning_of(field))
 
 
 def _kept_lane(executor: KeepingExecutor, field: GraphQLField, lane: KeptLane, arguments: dict[str, Any]) -> KeptLane:
     values = executor.variable_values.coerced
     if lane.form.scope is CacheScope.PUBLIC:
         return replace(lane, key=lane.form.key(b"", values))
-    claimed = _claimed(field, arguments)
+    claimed: Context | None = _taken(field, arguments).get("context")
     if claimed is None:
         return replace(lane, key=lane.form.key(b"everyone", values))
     try:

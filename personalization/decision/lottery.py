@@ -1,18 +1,31 @@
 """A question that many ask: what the policy says of it is looked up once, and then drawn from for each of them."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from personalization.bandit.policy import Policy
-from personalization.bandit.sampling import sample_below, uppers
+from personalization.bandit.sampling import uppers
 from personalization.decision.live_policy import LivePolicy
 from personalization.decision.question import Question
-from personalization.events import Decision
+from personalization.events import Decision, DecisionMode
 
 if TYPE_CHECKING:
     from personalization.decision.service import DecisionService
 
-DRAWN = "DRAWN"
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """What is drawn from: by which policy, in which mode, and where each action's part of [0, 1) ends."""
+
+    mode: DecisionMode
+    policy: str
+    distribution: tuple[float, ...]
+    ends: tuple[float, ...]
+
+    @classmethod
+    def of(cls, mode: DecisionMode, policy: str, distribution: tuple[float, ...]) -> "Lot":
+        """The lot of a normalized distribution."""
+        return cls(mode, policy, distribution, uppers(distribution))
 
 
 class Asker(Protocol):
@@ -40,18 +53,7 @@ class Lottery:
     Made by `DecisionService.lottery`. `live` is whose policy draws, as soon as there is one; None where none ever does.
     """
 
-    __slots__ = (
-        "_distribution",
-        "_ends",
-        "_holds_back",
-        "_live",
-        "_mode",
-        "_policy",
-        "_question",
-        "_seen",
-        "_service",
-        "_version",
-    )
+    __slots__ = ("_holds_back", "_live", "_lot", "_question", "_seen", "_service")
 
     def __init__(self, service: "DecisionService", question: Question, live: LivePolicy | None) -> None:
         self._service = service
@@ -63,41 +65,23 @@ class Lottery:
         """A decision for whoever asks, neither journalled nor counted."""
         if self._live is not None and self._live.current is not self._seen:
             self._look()
-        service, question = self._service, self._question
-        if not self._ends or (self._holds_back and service.holds_back(question, asker)):
+        service, question, lot = self._service, self._question, self._lot
+        if lot is None or (self._holds_back and service.holds_back(question, asker)):
             return service.draw(
                 replace(question, subject=asker.subject, session=asker.session, trace_id=asker.trace_id)
             )
-        decision_id = service.ids()
-        index = sample_below(self._ends, decision_id)
-        return Decision(
-            id=decision_id,
-            at=service.clock.now(),
-            context=question.context,
-            actions=question.actions,
-            distribution=self._distribution,
-            action=question.actions[index],
-            probability=self._distribution[index],
-            policy=self._version,
-            mode=self._mode,
-            reason=DRAWN,
-            subject=asker.subject,
-            session=asker.session,
-            trace_id=asker.trace_id,
-        )
+        return service.drawn(question, asker, lot)
 
     def _look(self) -> None:
         """See who draws now, and what from."""
+        service, question = self._service, self._question
         self._seen = self._live.current if self._live is not None else None
-        self._mode, policy = self._service.standing(self._question.context.placement)
-        self._version = policy.version
-        drawn = self._service.is_drawn(self._question, self._mode)
-        self._holds_back = self._service.may_hold_back(self._question, self._mode)
-        self._distribution = self._from(policy) if drawn else ()
-        self._ends = uppers(self._distribution)
+        mode, policy = service.standing(question.context.placement)
+        self._holds_back = service.may_hold_back(question, mode)
+        self._lot = self._lot_of(mode, policy) if service.is_drawn(question, mode) else None
 
-    def _from(self, policy: Policy) -> tuple[float, ...]:
+    def _lot_of(self, mode: DecisionMode, policy: Policy) -> Lot | None:
         try:
-            return self._service.distribution(self._question, policy)
+            return Lot.of(mode, policy.version, self._service.distribution(self._question, policy))
         except Exception:  # whatever it is: who draws each time says so each time, and falls back
-            return ()
+            return None

@@ -11,18 +11,19 @@ from opentelemetry.trace import Span, SpanContext, Tracer, format_trace_id, get_
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from personalization.bandit.policy import Policy
-from personalization.bandit.sampling import floored, normalized, sample
+from personalization.bandit.sampling import floored, normalized, sample_below
 from personalization.clock import Clock
 from personalization.decision.conduct import Conduct
 from personalization.decision.journal import DecisionJournal
 from personalization.decision.known_distributions import KnownDistributions
 from personalization.decision.live_policy import LivePolicies, LivePolicy
-from personalization.decision.lottery import DRAWN, Asker, Lottery
+from personalization.decision.lottery import Asker, Lot, Lottery
 from personalization.decision.question import Question
 from personalization.errors import InvalidDistribution, JournalFull
 from personalization.events import HOLDBACK, Decision, DecisionContext, DecisionMode, is_shelf
 from personalization.ids import Ids
 
+DRAWN = "DRAWN"
 IMITATED = "IMITATED"
 SWITCHED_OFF = "SWITCHED_OFF"
 NO_CONTEXT = "NO_CONTEXT"
@@ -68,8 +69,8 @@ class DecisionService:
         self._live = live
         self._conduct = conduct or Conduct()
         self._journal = journal
-        self.clock = clock
-        self.ids = ids
+        self._clock = clock
+        self._ids = ids
         self._tracer = tracer
         self._metrics = _DecisionMetrics(registry)
         self._known = KnownDistributions()
@@ -226,11 +227,11 @@ class DecisionService:
             case mode, _ if question.held_back:
                 online = mode is DecisionMode.ONLINE
                 mode = DecisionMode.ONLINE if online else DecisionMode.LOG_ONLY
-                return self._certain(question, self.ids(), question.default(), mode, HOLDBACK)
+                return self._certain(question, self._ids(), question.default(), mode, HOLDBACK)
             case DecisionMode.APPRENTICE, _:
                 return self._apprenticed(question)
             case DecisionMode.ONLINE, _ if self.holds_back(question, question):
-                return self._certain(question, self.ids(), question.default(), DecisionMode.ONLINE, HOLDBACK)
+                return self._certain(question, self._ids(), question.default(), DecisionMode.ONLINE, HOLDBACK)
             case mode, policy:
                 return self._drawn(question, policy, mode)
 
@@ -253,7 +254,7 @@ class DecisionService:
         if live is not None and live.current is not None and default in question.actions:
             given = live.current.distribution(question.context, question.actions)
             live.observe_agreement(given[question.actions.index(default)])
-        return self._certain(question, self.ids(), default, DecisionMode.APPRENTICE, IMITATED)
+        return self._certain(question, self._ids(), default, DecisionMode.APPRENTICE, IMITATED)
 
     def distribution(self, question: Question, policy: Policy) -> tuple[float, ...]:
         """What the policy gives, mixed with an even one where an action is below the floor. Raises whatever it does."""
@@ -271,34 +272,37 @@ class DecisionService:
         return given if min(given) >= floor - _ROUNDING else floored(given, floor)
 
     def _drawn(self, question: Question, policy: Policy, mode: DecisionMode) -> Decision:
-        distribution = self.distribution(question, policy)
-        decision_id = self.ids()
-        index = sample(distribution, decision_id)
+        return self.drawn(question, question, Lot.of(mode, policy.version, self.distribution(question, policy)))
+
+    def drawn(self, question: Question, asker: Asker, lot: Lot) -> Decision:
+        """A decision for whoever asks, drawn by the hash of its id."""
+        decision_id = self._ids()
+        index = sample_below(lot.ends, decision_id)
         return Decision(
             id=decision_id,
-            at=self.clock.now(),
+            at=self._clock.now(),
             context=question.context,
             actions=question.actions,
-            distribution=distribution,
+            distribution=lot.distribution,
             action=question.actions[index],
-            probability=distribution[index],
-            policy=policy.version,
-            mode=mode,
+            probability=lot.distribution[index],
+            policy=lot.policy,
+            mode=lot.mode,
             reason=DRAWN,
-            subject=question.subject,
-            session=question.session,
-            trace_id=question.trace_id,
+            subject=asker.subject,
+            session=asker.session,
+            trace_id=asker.trace_id,
         )
 
     def _fell_back(self, question: Question, default_action: str, reason: str) -> Decision:
         self._metrics.fallbacks.labels(question.context.placement, reason).inc()
-        return self._certain(question, self.ids(), default_action, DecisionMode.FALLBACK, reason)
+        return self._certain(question, self._ids(), default_action, DecisionMode.FALLBACK, reason)
 
     def _certain(self, question: Question, decision_id: str, action: str, mode: DecisionMode, reason: str) -> Decision:
         choices = question.actions if action in question.actions else (*question.actions, action)
         return Decision(
             id=decision_id,
-            at=self.clock.now(),
+            at=self._clock.now(),
             context=question.context,
             actions=choices,
             distribution=tuple(1.0 if each == action else 0.0 for each in choices),

@@ -4,10 +4,10 @@ Members that are not known are ignored, so that newer writers may add some; one 
 is an error.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import orjson
 
@@ -24,11 +24,32 @@ from personalization.events import (
     Outcome,
     OutcomeKind,
 )
+from personalization.json_each import dumps_each
 
 SCHEMA_VERSION = 1
 
+_VERSION: Final = b'{"v":%d,' % SCHEMA_VERSION
+
+Event = Decision | Outcome | Exposure | ExposureEvent
+"""What is written member by member, by the names and in the order that its class has."""
+
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
+
+
+def encode_each(events: Sequence[Event]) -> list[bytes | None]:
+    """Each event as its own encoder writes it, at half of what that costs; None for one that is not valid Unicode."""
+    try:
+        return [_versioned(members) for members in dumps_each(events)]
+    except TypeError:
+        return [_encoded(event) for event in events]
+
+
+def _encoded(event: Event) -> bytes | None:
+    try:
+        return _dumps(event)
+    except InvalidEvent:
+        return None
 
 
 def encode_decision(decision: Decision) -> bytes:
@@ -37,24 +58,7 @@ def encode_decision(decision: Decision) -> bytes:
     Raises:
         InvalidEvent: a text in it is not valid Unicode.
     """
-    return _dumps(
-        {
-            "v": SCHEMA_VERSION,
-            "id": decision.id,
-            "at": decision.at,
-            "context": decision.context,
-            "actions": decision.actions,
-            "distribution": decision.distribution,
-            "action": decision.action,
-            "probability": decision.probability,
-            "policy": decision.policy,
-            "mode": decision.mode,
-            "reason": decision.reason,
-            "subject": decision.subject,
-            "session": decision.session,
-            "trace_id": decision.trace_id,
-        }
-    )
+    return _dumps(decision)
 
 
 def encode_outcome(outcome: Outcome) -> bytes:
@@ -63,21 +67,7 @@ def encode_outcome(outcome: Outcome) -> bytes:
     Raises:
         InvalidEvent: a text in it is not valid Unicode.
     """
-    return _dumps(
-        {
-            "v": SCHEMA_VERSION,
-            "id": outcome.id,
-            "decision_id": outcome.decision_id,
-            "kind": outcome.kind,
-            "occurred_at": outcome.occurred_at,
-            "received_at": outcome.received_at,
-            "product_id": outcome.product_id,
-            "quantity": outcome.quantity,
-            "session": outcome.session,
-            "trace_id": outcome.trace_id,
-            "duration_s": outcome.duration_s,
-        }
-    )
+    return _dumps(outcome)
 
 
 def encode_exposure(exposure: Exposure) -> bytes:
@@ -86,24 +76,7 @@ def encode_exposure(exposure: Exposure) -> bytes:
     Raises:
         InvalidEvent: a text in it is not valid Unicode.
     """
-    return _dumps(
-        {
-            "v": SCHEMA_VERSION,
-            "id": exposure.id,
-            "at": exposure.at,
-            "flag": exposure.flag,
-            "variant": exposure.variant,
-            "decider": exposure.decider,
-            "rule": exposure.rule,
-            "definitions": exposure.definitions,
-            "subject": exposure.subject,
-            "hash_version": exposure.hash_version,
-            "policy": exposure.policy,
-            "decision_id": exposure.decision_id,
-            "session": exposure.session,
-            "trace_id": exposure.trace_id,
-        }
-    )
+    return _dumps(exposure)
 
 
 def encode_exposure_event(event: ExposureEvent) -> bytes:
@@ -112,18 +85,7 @@ def encode_exposure_event(event: ExposureEvent) -> bytes:
     Raises:
         InvalidEvent: a text in it is not valid Unicode.
     """
-    return _dumps(
-        {
-            "v": SCHEMA_VERSION,
-            "id": event.id,
-            "exposure_id": event.exposure_id,
-            "kind": event.kind,
-            "occurred_at": event.occurred_at,
-            "received_at": event.received_at,
-            "session": event.session,
-            "trace_id": event.trace_id,
-        }
-    )
+    return _dumps(event)
 
 
 def encode_joined(joined: JoinedDecision) -> bytes:
@@ -134,7 +96,6 @@ def encode_joined(joined: JoinedDecision) -> bytes:
     """
     return _dumps(
         {
-            "v": SCHEMA_VERSION,
             "id": joined.decision.id,
             "decision": orjson.Fragment(encode_decision(joined.decision)),
             "outcomes": [orjson.Fragment(encode_outcome(each)) for each in joined.outcomes],
@@ -270,11 +231,17 @@ def _context(record: "_Record") -> DecisionContext:
     )
 
 
-def _dumps(members: Mapping[str, object]) -> bytes:
+def _dumps(event: Event | Mapping[str, object]) -> bytes:
     try:
-        return orjson.dumps(members)
+        return _versioned(orjson.dumps(event))
     except TypeError as error:
-        raise InvalidEvent(f"event {members['id']!r} cannot be written as JSON: {error}") from error
+        of = event["id"] if isinstance(event, Mapping) else event.id
+        raise InvalidEvent(f"event {of!r} cannot be written as JSON: {error}") from error
+
+
+def _versioned(members: bytes) -> bytes:
+    """The object that begins with the version of the schema."""
+    return _VERSION + members[1:]
 
 
 class _Record:

@@ -2,12 +2,12 @@
 
 from prometheus_client import CollectorRegistry
 
-from personalization.codec import encode_exposure
+from personalization.codec import encode_each
 from personalization.events import Exposure
 from personalization.hub.topics import EXPOSURES, Hub
 from personalization.journal import Journal, JournalLimits, Line
 
-LINE: Line[Exposure] = Line("exposures", EXPOSURES, encode_exposure, "gateway_exposure_journal")
+LINE: Line[Exposure] = Line("exposures", EXPOSURES, encode_each, "gateway_exposure_journal")
 
 
 class ExposureJournal(Journal[Exposure]):

@@ -11,12 +11,9 @@ import structlog
 from opentelemetry.trace import SpanContext
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from personalization.errors import HubUnavailable, InvalidEvent, JournalFull
+from personalization.errors import HubUnavailable, JournalFull
 from personalization.hub.topics import Hub, NewEvent
 from personalization.tracing import headers_of
-
-_SLICE = 50
-"""Events encoded at a time: a tenth of a millisecond."""
 
 _log = structlog.get_logger()
 
@@ -37,12 +34,13 @@ E = TypeVar("E", bound=Identified)
 class Line(Generic[E]):
     """What one journal carries: events of one kind (`what`, a plural), into one topic, as bytes.
 
-    `metrics` is the beginning of the names of its metrics.
+    `encode` answers with None for an event that no JSON can hold. `metrics` is the beginning of the names of its
+    metrics.
     """
 
     what: str
     topic: str
-    encode: Callable[[E], bytes]
+    encode: Callable[[Sequence[E]], Sequence[bytes | None]]
     metrics: str
 
 
@@ -78,10 +76,12 @@ class Journal(Generic[E]):
         self._line = line
         self._hub = hub
         self._limits = limits or JournalLimits()
-        self._queue: deque[tuple[E, SpanContext]] = deque()
+        self._fresh: list[tuple[E, SpanContext]] = []
+        self._queue: deque[NewEvent] = deque()
         self._some = asyncio.Event()
         self._enough = asyncio.Event()
         self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._metrics = _JournalMetrics(line.metrics, line.what, registry)
 
@@ -91,23 +91,24 @@ class Journal(Generic[E]):
         Raises:
             JournalFull: the queue is at its capacity, or the journal is closing; the event was not taken.
         """
-        held = len(self._queue)
+        held = len(self._queue) + len(self._fresh)
         if held >= self._limits.capacity or self._closing:
             raise JournalFull(f"{held} {self._line.what} wait for the hub, no more are taken")
-        self._queue.append((event, span))
-        if held == 0:
-            self._some.set()
-        if held + 1 >= self._limits.batch:
-            self._enough.set()
+        if not self._fresh and self._loop is not None:
+            self._loop.call_soon(self._encode)
+        self._fresh.append((event, span))
 
     async def start(self) -> None:
         """Begin to write; events recorded before are written first."""
         if self._task is None:
+            self._loop = asyncio.get_running_loop()
+            self._encode()
             self._task = asyncio.create_task(self._run(), name=f"journal of {self._line.what}")
 
     async def aclose(self) -> None:
         """Write what is held, for at most `closing` seconds; count what could not be written. Safe to call twice."""
         self._closing = True
+        self._encode()
         self._some.set()
         self._enough.set()
         if self._task is not None:
@@ -117,6 +118,24 @@ class Journal(Generic[E]):
                 await asyncio.wait({task})
         self._lose(len(self._queue))
         self._queue.clear()
+
+    def _encode(self) -> None:
+        """Encode what one turn of the event loop took, at its end: all at once costs half of one after the other.
+
+        In a thread it would take the interpreter from all requests of that moment.
+        """
+        fresh, self._fresh = self._fresh, []
+        values = self._line.encode([event for event, _ in fresh])
+        self._queue += [
+            NewEvent(event.id, event.id, value, headers_of(span))
+            for (event, span), value in zip(fresh, values, strict=True)
+            if value is not None
+        ]
+        self._lose(values.count(None))
+        if self._queue:
+            self._some.set()
+        if len(self._queue) >= self._limits.batch:
+            self._enough.set()
 
     async def _run(self) -> None:
         while self._queue or not self._closing:
@@ -144,7 +163,7 @@ class Journal(Generic[E]):
         batch = tuple(islice(self._queue, self._limits.batch))
         if not batch:
             return
-        written = await self._write(await self._events(batch))
+        written = await self._write(batch)
         for _ in batch:
             self._queue.popleft()
         self._metrics.held.set(len(self._queue))
@@ -174,26 +193,6 @@ class Journal(Generic[E]):
         if events:
             self._metrics.events.labels("lost").inc(events)
             _log.error("journal_lost_events", of=self._line.what, events=events)
-
-    async def _events(self, batch: Sequence[tuple[E, SpanContext]]) -> list[NewEvent]:
-        """The events as the hub takes them, but those that hold what no JSON can.
-
-        In slices on the event loop: a thread would take the interpreter from all requests for as long as the batch is.
-        """
-        events: list[NewEvent] = []
-        for begin in range(0, len(batch), _SLICE):
-            events += [
-                written for event, span in batch[begin : begin + _SLICE] for written in self._written(event, span)
-            ]
-            await asyncio.sleep(0)
-        return events
-
-    def _written(self, event: E, span: SpanContext) -> tuple[NewEvent, ...]:
-        try:
-            value = self._line.encode(event)
-        except InvalidEvent:
-            return ()
-        return (NewEvent(event.id, event.id, value, headers_of(span)),)
 
 
 class _JournalMetrics:

@@ -2,7 +2,7 @@
 
 import re
 
-from opentelemetry.trace import SpanContext, TraceFlags, format_span_id, format_trace_id
+from opentelemetry.trace import SpanContext, TraceFlags
 
 TRACEPARENT = "traceparent"
 
@@ -11,9 +11,8 @@ _FORM = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 def traceparent(context: SpanContext) -> str | None:
     """The W3C `traceparent` of a span, None when it belongs to no trace."""
-    if not context.is_valid:
-        return None
-    return f"00-{format_trace_id(context.trace_id)}-{format_span_id(context.span_id)}-{context.trace_flags:02x}"
+    trace_id, span_id, _, flags, _, is_valid = context  # a tuple; its properties take as long as the text
+    return f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}" if is_valid else None
 
 
 def headers_of(context: SpanContext) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from prometheus_client import CollectorRegistry
 
-from personalization.codec import encode_decision
+from personalization.codec import encode_each
 from personalization.events import Decision
 from personalization.hub.topics import DECISIONS, Hub
 from personalization.journal import Journal, JournalLimits, Line
 
 __all__ = ["DecisionJournal", "JournalLimits"]
 
-LINE: Line[Decision] = Line("decisions", DECISIONS, encode_decision, "gateway_journal")
+LINE: Line[Decision] = Line("decisions", DECISIONS, encode_each, "gateway_journal")
 
 
 class DecisionJournal(Journal[Decision]):

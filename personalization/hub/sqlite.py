@@ -18,13 +18,16 @@ from personalization.hub.sqlite_threads import Reader, Writer
 from personalization.hub.tail import Tail
 from personalization.hub.topics import Appended, NewEvent, Reassignment
 from personalization.ids import Ids
+from personalization.json_each import dumps_each
 
-_INSERT = "INSERT INTO events (topic, partition, offset, id, key, appended_us, headers, value) VALUES"
+_INSERT = "INSERT INTO events (topic, appended_us, partition, offset, id, key, headers, value) VALUES"
+_PLACES = ", (?1, ?2, ?, ?, ?, ?, ?, ?)"  # each `?` is the one after the last: topic and time are given once
 _INSERTED_TOGETHER = 256
 _MADE_TOGETHER = 100
 
 # Made on the event loop: whatever Python a thread runs, all requests of that moment wait for.
 _Row = tuple[int, str, str, bytes | None, bytes]
+_NUL = r"\u0000"
 _PRUNED_TOGETHER = 2_000
 _GIVEN_BACK_TOGETHER = 10_000
 
@@ -54,7 +57,7 @@ class SqliteHub:
         """
         rows: list[_Row] = []
         for begin in range(0, len(events), _MADE_TOGETHER):
-            rows += [_row(event) for event in events[begin : begin + _MADE_TOGETHER]]
+            rows += _rows(events[begin : begin + _MADE_TOGETHER])
             if len(rows) < len(events):
                 await asyncio.sleep(0)
         return await self._writer.run(
@@ -113,13 +116,16 @@ class SqliteHub:
                 return dropped
 
 
-def _row(event: NewEvent) -> _Row:
+def _rows(events: Sequence[NewEvent]) -> list[_Row]:
     try:
-        spread = spread_of(event.key)
-    except UnicodeEncodeError as error:
-        raise InvalidEvent(f"an event's key cannot be stored: {error.reason}") from error
-    headers = orjson.dumps(event.headers) if event.headers else None
-    return spread, event.id, event.key, headers, event.value
+        spreads = [spread_of(event.key) for event in events]
+        headers = dumps_each([event.headers for event in events])
+    except (UnicodeEncodeError, TypeError) as error:
+        raise InvalidEvent(f"an event's key or headers cannot be stored: {error}") from error
+    return [
+        (spread, event.id, event.key, header if event.headers else None, event.value)
+        for spread, header, event in zip(spreads, headers, events, strict=True)
+    ]
 
 
 def _append(connection: sqlite3.Connection, topic: str, rows: Sequence[_Row], now: int) -> Appended:
@@ -139,15 +145,15 @@ def _insert(connection: sqlite3.Connection, topic: str, fresh: Sequence[_Row], n
         partition = spread % partitions
         offset = heads.get(partition, 0)
         heads[partition] = offset + 1
-        placed.append((topic, partition, offset, event_id, key, now, headers, value))
-    _insert_rows(connection, placed)
+        placed.append((partition, offset, event_id, key, headers, value))
+    _insert_rows(connection, (topic, now), placed)
     connection.executemany(
         "INSERT OR REPLACE INTO heads VALUES (?, ?, ?)",
         [(topic, partition, offset) for partition, offset in heads.items()],
     )
 
 
-def _insert_rows(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
+def _insert_rows(connection: sqlite3.Connection, common: tuple[str, int], rows: Sequence[tuple[object, ...]]) -> None:
     """Insert events, up to 256 a statement, by powers of two so that few statements are ever prepared.
 
     `sqlite3` lets go of the interpreter for each statement and has to get it back, which takes a millisecond where an
@@ -156,8 +162,8 @@ def _insert_rows(connection: sqlite3.Connection, rows: Sequence[tuple[object, ..
     done = 0
     while done < len(rows):
         some = min(_INSERTED_TOGETHER, 1 << (len(rows) - done).bit_length() - 1)
-        places = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * some)
-        connection.execute(f"{_INSERT} {places}", list(chain.from_iterable(rows[done : done + some])))
+        places = (_PLACES * some).removeprefix(",")
+        connection.execute(_INSERT + places, (*common, *chain.from_iterable(rows[done : done + some])))
         done += some
 
 
@@ -168,10 +174,7 @@ def _sorted_out(connection: sqlite3.Connection, topic: str, rows: Sequence[_Row]
         ids = orjson.dumps(named).decode()
     except TypeError as error:
         raise InvalidEvent(f"an event's id cannot be stored: {error}") from error
-    known = connection.execute(
-        "SELECT id FROM events WHERE topic = ? AND id IN (SELECT value FROM json_each(?))", (topic, ids)
-    )
-    seen = {event_id for (event_id,) in known}
+    seen = _known(connection, topic, named, ids)
     if not seen and len(set(named)) == len(named):
         return rows, []
     fresh: list[_Row] = []
@@ -183,6 +186,17 @@ def _sorted_out(connection: sqlite3.Connection, topic: str, rows: Sequence[_Row]
             seen.add(row[1])
             fresh.append(row)
     return fresh, duplicates
+
+
+def _known(connection: sqlite3.Connection, topic: str, ids: Sequence[str], as_json: str) -> set[str]:
+    """Those of the ids that the topic has."""
+    if _NUL in as_json:  # SQLite ends a text of JSON there
+        asked = "SELECT 1 FROM events WHERE topic = ? AND id = ?"
+        return {each for each in ids if connection.execute(asked, (topic, each)).fetchone()}
+    found = connection.execute(
+        "SELECT id FROM events WHERE topic = ? AND id IN (SELECT value FROM json_each(?))", (topic, as_json)
+    )
+    return {event_id for (event_id,) in found}
 
 
 def _heads(connection: sqlite3.Connection) -> list[tuple[str, int, int]]:

@@ -85,6 +85,21 @@ class HubSuite:
         assert stored.event == event
         assert (stored.topic, stored.offset, stored.appended_at) == (DECISIONS, 0, START)
 
+    @pytest.mark.parametrize(
+        "text", ["", "\0", "a\0b", "\\u0000", '"quoted", {and} [more]', "é\U0001f600\u2028", "x" * 70_000]
+    )
+    async def test_texts_of_any_kind_come_back(self, hub: Hub, text: str) -> None:
+        events = [
+            NewEvent("first", text, b"1"),
+            NewEvent(text, "k", text.encode(), {text: text}),
+            NewEvent(f"{text}.", text, b"", {"": ""}),
+        ]
+        assert (await hub.append(DECISIONS, events)).written == 3
+        assert (await hub.append(DECISIONS, events)).duplicates == ("first", text, f"{text}.")
+        async with hub.consumer("g", [DECISIONS]) as consumer:
+            stored = {each.event.id: each.event for each in await drain(consumer)}
+        assert stored == {event.id: event for event in events}
+
     async def test_an_id_is_written_once_within_its_topic(self, hub: Hub) -> None:
         await hub.append(DECISIONS, numbered(0, 3))
         again = await hub.append(DECISIONS, [*numbered(2, 5), *numbered(4, 5)])

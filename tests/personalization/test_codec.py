@@ -15,6 +15,7 @@ from personalization.codec import (
     decode_exposure_event,
     decode_outcome,
     encode_decision,
+    encode_each,
     encode_exposure,
     encode_exposure_event,
     encode_outcome,
@@ -184,6 +185,43 @@ def test_exposures_come_back_as_they_were(exposure: Exposure) -> None:
 @UNHURRIED
 def test_events_of_exposures_come_back_as_they_were(event: ExposureEvent) -> None:
     assert decode_exposure_event(encode_exposure_event(event)) == event
+
+
+@given(st.lists(st.one_of(decisions(), OUTCOMES, EXPOSURES, EXPOSURE_EVENTS), max_size=8))
+@UNHURRIED
+def test_many_at_once_are_written_as_one_by_one(events: list[Decision | Outcome | Exposure | ExposureEvent]) -> None:
+    assert encode_each(events) == [encoded(event) for event in events]
+
+
+def encoded(event: Decision | Outcome | Exposure | ExposureEvent) -> bytes:
+    match event:
+        case Decision():
+            return encode_decision(event)
+        case Outcome():
+            return encode_outcome(event)
+        case Exposure():
+            return encode_exposure(event)
+        case ExposureEvent():
+            return encode_exposure_event(event)
+
+
+def test_one_that_is_not_unicode_is_left_out_of_many() -> None:
+    surrogate = replace(DECISION, subject="\ud800")
+    assert encode_each([DECISION, surrogate, EXPOSURE]) == [encode_decision(DECISION), None, encode_exposure(EXPOSURE)]
+
+
+def test_events_are_written_as_they_always_were() -> None:
+    assert encode_outcome(OUTCOME) == (
+        b'{"v":1,"id":"o1","decision_id":"0198c0de-0000-7000-8000-000000000001","kind":"PURCHASED",'
+        b'"occurred_at":"2026-01-01T00:00:00+00:00","received_at":"2026-01-01T00:00:01+00:00","product_id":null,'
+        b'"quantity":null,"session":null,"trace_id":null,"duration_s":null}'
+    )
+    assert encode_decision(DECISION) == (
+        b'{"v":1,"id":"0198c0de-0000-7000-8000-000000000001","at":"2026-01-01T00:00:00+00:00",'
+        b'"context":{"placement":"HOME","persona":null,"segment":null,"category":null,"region":null,"season":null,'
+        b'"device":null},"actions":["a","b"],"distribution":[0.25,0.75],"action":"b","probability":0.75,'
+        b'"policy":"uniform@1","mode":"LOG_ONLY","reason":"DRAWN","subject":null,"session":null,"trace_id":null}'
+    )
 
 
 def test_members_that_are_not_known_are_ignored() -> None:

@@ -17,7 +17,7 @@ from gateway.caching import keeping
 from gateway.documents import Documents, GraphQLRequest
 from gateway.execution.engine import Engine, Ready
 from gateway.settings import Settings
-from gateway.telemetry import Telemetry
+from gateway.telemetry import GatewayTracer, Telemetry
 from gateway.visits import Visits
 from personalization.bandit.uniform import Uniform
 from personalization.clock import ManualClock, SystemClock
@@ -80,7 +80,7 @@ async def inside(
 ) -> AsyncIterator[Inside]:
     """The parts opened over the shop in the directory, or over what `source` makes of it; closed after the block."""
     settings = Settings(data_dir=directory, learning=False)
-    telemetry, clock = Telemetry(NoOpTracer(), CollectorRegistry()), SystemClock()
+    telemetry, clock = Telemetry(GatewayTracer(), CollectorRegistry()), SystemClock()
     assembly, schema = Assembly(settings, telemetry, clock), executable(build_schema())
     moved, metrics, ids = ManualClock(datetime.now(UTC)), CacheMetrics(CollectorRegistry()), DecisionIds()
     cache = FragmentCache(MemoryTier(budget, metrics), metrics, moved)

@@ -42,19 +42,18 @@ class Tracing:
         method = known_method(scope)
         if quiet(scope["path"]):
             return INVALID_SPAN
-        return self._tracer.start_span(
-            method,
-            self._above(scope),
-            SpanKind.SERVER,
-            {
-                "http.request.method": method,
-                "url.scheme": scope["scheme"],
-                "network.protocol.version": scope["http_version"],
-            },
-        )
+        attributes = {
+            "http.request.method": method,
+            "url.scheme": scope["scheme"],
+            "network.protocol.version": scope["http_version"],
+        }
+        above = self._above(scope)
+        if above is None:
+            return self._tracer.start_trace(method, SpanKind.SERVER, attributes)
+        return self._tracer.start_span(method, above, SpanKind.SERVER, attributes)
 
-    def _above(self, scope: Scope) -> Context:
-        """The caller's trace context; empty where it sent none, a malformed one, or several.
+    def _above(self, scope: Scope) -> Context | None:
+        """The caller's trace context; None where it sent none, or several, and empty where it is malformed.
 
         Beacons cannot carry headers, so what is sent to the events' addresses may have it in the query.
         """
@@ -63,7 +62,7 @@ class Tracing:
         if not parents and scope["path"].startswith(BEACONS):
             parents = _IN_QUERY.findall(scope.get("query_string", b""))
         if len(parents) != 1:
-            return Context()
+            return None
         carrier = {"traceparent": parents[0].decode("latin-1")}
         states = b",".join(value for name, value in headers if name == b"tracestate")
         if states and len(states) <= LONGEST_HEADER:

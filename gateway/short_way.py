@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any
 
 from cachetools import FIFOCache, LRUCache
-from opentelemetry.trace import SpanContext, format_trace_id
+from opentelemetry.trace import SpanContext
 from starlette.requests import HTTPConnection
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -121,8 +121,12 @@ class Shortcut:
     def caller(self, scope: Scope) -> Caller | None:
         """Who sends this, where the short way is open to them."""
         pairs = tuple([pair for pair in scope["headers"] if pair[0] not in _OF_THE_REQUEST])
-        known = self._callers.get(pairs)
         now = self._visits.clock.now()
+        self._see(now)
+        try:  # a third of what `get` of cachetools takes
+            known = self._callers[pairs]
+        except KeyError:
+            known = None
         if known is not None and now < known.until:
             return known
         made = self._made(scope, pairs)
@@ -140,7 +144,7 @@ class Shortcut:
         if asked is None or planned is None or (planned.audience and planned.audience != caller.audience):
             return None
         viewer = caller.viewer
-        turn = Turn(viewer.subject, viewer.session, span, format_trace_id(span.trace_id), caller.keys)
+        turn = Turn(viewer.subject, viewer.session, span, f"{span.trace_id:032x}", caller.keys)
         try:
             found = planned.plan.answer(turn)
         except Exception:  # the ordinary way does it again and says what is wrong
@@ -169,17 +173,23 @@ class Shortcut:
         return Caller(viewer, takes, until, _kind_of(viewer), audience, sent)
 
     def _planned(self, caller: Caller, ready: Ready) -> Planned | None:
-        """What is planned for visitors like this one, unless more has been learned or another season has begun."""
-        current, now = self._visits.segments.current, self._visits.clock.now()
-        if self._classified is not current or now >= self._until:
-            self._plans.clear()
-            self._classified, self._until = current, _next_month(now)
-        planned = self._plans.get((caller.kind, ready))
+        """What is planned for visitors like this one, unless more has been learned."""
+        try:
+            planned = self._plans[(caller.kind, ready)]
+        except KeyError:
+            planned = None
         if planned is None or not planned.plan.is_good:
             planned = self._plan(caller.viewer, ready)
             if planned is not None:
                 self._plans[(caller.kind, ready)] = planned
         return planned
+
+    def _see(self, now: datetime) -> None:
+        """Forget all plans when customers are classified otherwise, or another season may have begun."""
+        current = self._visits.segments.current
+        if self._classified is not current or now >= self._until:
+            self._plans.clear()
+            self._classified, self._until = current, _next_month(now)
 
     def _plan(self, viewer: Viewer, ready: Ready) -> Planned | None:
         greeted: list[Audience] = []

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from time import perf_counter
 
 import structlog
-from opentelemetry.trace import Span, SpanContext, StatusCode, format_span_id, format_trace_id
+from opentelemetry.trace import Span, SpanContext, StatusCode
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import Message, Scope, Send
 from structlog.typing import FilteringBoundLogger
+
+from personalization.tracing import traceparent
 
 QUIET_ROUTES = frozenset({"/live", "/ready", "/metrics"})
 QUIET_PATHS = "/console/api/"
@@ -139,12 +141,7 @@ class TracedAnswer:
 
 def trace_headers(context: SpanContext) -> Sequence[tuple[bytes, bytes]]:
     """Response headers that tell the trace; none for an invalid context."""
-    if not context.is_valid:
-        return ()
     value = traceparent(context)
+    if value is None:
+        return ()
     return ((b"traceresponse", value.encode()), (b"server-timing", f'traceparent;desc="{value}"'.encode()))
-
-
-def traceparent(context: SpanContext) -> str:
-    """The W3C form of a span context."""
-    return f"00-{format_trace_id(context.trace_id)}-{format_span_id(context.span_id)}-{context.trace_flags:02x}"

@@ -6,6 +6,7 @@ is, save who they are; a plan holds it, and gives the field's value to any of th
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from opentelemetry.trace import SpanContext
@@ -30,26 +31,44 @@ class Turn:
     decided: list[Decision] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Protocol):
     """What a plan gives. Values that are `alike` are told the same but for `own`, a text that is found nowhere else in
     them, and for `kept`, what is ready by response name.
     """
 
-    value: Any
-    alike: Hashable = None
-    own: str = ""
-    kept: Mapping[str, object] = field(default_factory=dict)
+    @property
+    def value(self) -> Any:
+        """What the resolver would give; asked for only when none that is alike came before."""
+        ...
+
+    @property
+    def alike(self) -> Hashable:
+        """The same for values that are alike."""
+        ...
+
+    @property
+    def own(self) -> str:
+        """This value's own text; empty where it has none."""
+        ...
+
+    @property
+    def kept(self) -> Mapping[str, object]:
+        """What is ready in it."""
+        ...
 
 
 class Plan(Protocol):
     """The value of a root field for all viewers of one context."""
 
-    def value(self, turn: Turn) -> Given | None:
+    def given(self, turn: Turn) -> Given | None:
         """What the resolver would give; None where it has to be asked itself. Decisions in it are noted, not recorded.
 
         Raises whatever the resolver does.
         """
+        ...
+
+    def settle(self) -> None:
+        """Count what was given since the last time."""
         ...
 
 
@@ -68,13 +87,20 @@ class Planning(Protocol):
 
 
 class Constant:
-    """The same value for all."""
+    """The same value for all: a plan, and what it gives."""
 
-    __slots__ = ("_given",)
+    __slots__ = ("value",)
+
+    alike = None
+    own = ""
+    kept: Mapping[str, object] = MappingProxyType({})
 
     def __init__(self, value: object) -> None:
-        self._given = Given(value)
+        self.value = value
 
-    def value(self, _turn: Turn) -> Given:
-        """That value."""
-        return self._given
+    def given(self, _turn: Turn) -> "Constant":
+        """Itself."""
+        return self
+
+    def settle(self) -> None:
+        """Nothing is counted."""

@@ -22,11 +22,11 @@ from resolvers.cost import Cost, ListSize
 from resolvers.fallbacks import CALLERS_FAULT
 from resolvers.fields import listed, resolved
 from resolvers.pagination import page_size
-from resolvers.plans import Given, Turn
+from resolvers.plans import Turn
 from resolvers.sources import source
 from resolvers.sources.source import ShelfKind, ShelfQuery
 from resolvers.strongest import StrongestCategories
-from resolvers.visit import ReadyPlace, Visit
+from resolvers.visit import StandingPlace, Visit
 
 SHELVES = CacheControl(max_age=60, scope=CacheScope.SEGMENT, swr=30)
 _BESTSELLERS = ShelfAction.BESTSELLERS.value
@@ -199,53 +199,96 @@ def _fallback(visit: Visit, placement: Placement, limit: int, claimed: Context |
     return Shelf(decision, products)
 
 
-@dataclass(frozen=True, slots=True)
+class GivenShelf:
+    """A shelf of products that are kept; those of the same `TOLD` are alike."""
+
+    __slots__ = ("decision", "kept", "own", "query")
+
+    def __init__(self, decision: events.Decision, query: ShelfQuery, kept: Mapping[str, object]) -> None:
+        self.decision = decision
+        self.query = query
+        self.kept = kept
+        self.own = decision.id
+
+    @property
+    def alike(self) -> tuple[object, ...]:
+        """As `Given.alike`."""
+        return told_of(self.decision)
+
+    @property
+    def value(self) -> Shelf:
+        """As `Given.value`."""
+        return Shelf(self.decision, (), self.query, self.kept)
+
+
 class EveryonesShelf:
     """The plan of the public default: one decision for all, over what is kept of its products."""
 
-    decisions: DecisionService
-    decision: events.Decision
-    query: ShelfQuery
-    place: ReadyPlace
+    __slots__ = ("_decision", "_decisions", "_given", "_place", "_query")
 
-    def value(self, _turn: Turn) -> Given | None:
-        """As `Plan.value`."""
-        kept = self.place()
+    def __init__(
+        self, decisions: DecisionService, decision: events.Decision, query: ShelfQuery, place: StandingPlace
+    ) -> None:
+        self._decisions = decisions
+        self._decision = decision
+        self._query = query
+        self._place = place
+        self._given = 0
+
+    def given(self, _turn: Turn) -> GivenShelf | None:
+        """As `Plan.given`."""
+        kept = self._place.look()
         if kept is None:
             return None
-        self.decisions.count(self.decision)
-        return _given(self.decision, self.query, kept)
+        self._given += 1
+        return GivenShelf(self._decision, self._query, kept)
+
+    def settle(self) -> None:
+        """As `Plan.settle`."""
+        given, self._given = self._given, 0
+        if given:
+            self._decisions.count(self._decision, given)
+        self._place.settle()
 
 
-@dataclass(frozen=True, slots=True)
 class PlannedShelf:
     """The plan for a context: a decision for each viewer, over what is kept of the products of each action.
 
     `strongest` are the categories it was made with; once the persona has others, it is good no more.
     """
 
-    lottery: Lottery
-    categories: StrongestCategories
-    persona: Persona
-    strongest: tuple[str, ...]
-    shelves: Mapping[str, tuple[ShelfQuery, ReadyPlace]]
+    __slots__ = ("_categories", "_lottery", "_persona", "_shelves", "_strongest")
 
-    def value(self, turn: Turn) -> Given | None:
-        """As `Plan.value`."""
-        if self.categories.at_hand(self.persona) != self.strongest:
+    def __init__(
+        self,
+        lottery: Lottery,
+        categories: StrongestCategories,
+        persona: Persona,
+        strongest: tuple[str, ...],
+        shelves: Mapping[str, tuple[ShelfQuery, StandingPlace]],
+    ) -> None:
+        self._lottery = lottery
+        self._categories = categories
+        self._persona = persona
+        self._strongest = strongest
+        self._shelves = shelves
+
+    def given(self, turn: Turn) -> GivenShelf | None:
+        """As `Plan.given`."""
+        if self._categories.at_hand(self._persona) != self._strongest:
             return None
-        decision = self.lottery.draw(turn)
-        query, place = self.shelves[decision.action]
-        kept = place()
+        decision = self._lottery.draw(turn)
+        query, place = self._shelves[decision.action]
+        kept = place.look()
         if kept is None:
             return None
         turn.decided.append(decision)
-        return _given(decision, query, kept)
+        return GivenShelf(decision, query, kept)
 
-
-def _given(decision: events.Decision, query: ShelfQuery, kept: Mapping[str, object]) -> Given:
-    """A shelf; those of the same `TOLD` are alike."""
-    return Given(Shelf(decision, (), query, kept), told_of(decision), decision.id, kept)
+    def settle(self) -> None:
+        """As `Plan.settle`; decisions are counted one by one."""
+        for _, place in self._shelves.values():
+            place.settle()
 
 
 def _planned(
@@ -254,23 +297,21 @@ def _planned(
     placement, limit = arguments["placement"], page_size(arguments["first"])
     if visit.keeper is None:
         return None
-    place_of = partial(visit.keeper.place, place, "products")
+    place_of = partial(visit.keeper.standing_place, place, "products")
     if context is None:
         asked, query = DecisionContext(placement.value), _everyones_shelf(limit)
         decision = visit.decisions.standing_default(asked, _DEFAULT_ACTIONS, _BESTSELLERS)
-        return EveryonesShelf(visit.decisions, decision, query, place_of(query))
+        standing = place_of(query)
+        return EveryonesShelf(visit.decisions, decision, query, standing) if standing is not None else None
     strongest = visit.strongest.at_hand(context.persona)
     if strongest is None or context.top_categories:
         return None
     shelves = _shelves(context, strongest, limit)
     question = Question(context.for_decision(placement.value), tuple(shelves), _BESTSELLERS)
-    return PlannedShelf(
-        lottery=visit.decisions.lottery(question),
-        categories=visit.strongest,
-        persona=context.persona,
-        strongest=strongest,
-        shelves={action: (query, place_of(query)) for action, query in shelves.items()},
-    )
+    places = {action: (query, standing) for action, query in shelves.items() if (standing := place_of(query))}
+    if len(places) < len(shelves):
+        return None
+    return PlannedShelf(visit.decisions.lottery(question), visit.strongest, context.persona, strongest, places)
 
 
 @strawberry.type

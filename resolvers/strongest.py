@@ -1,6 +1,7 @@
 """What a persona buys most, for viewers of whom no purchases are known."""
 
 import asyncio
+from collections.abc import Mapping
 
 from personalization.clock import Clock, Deadline
 from personalization.errors import PersonaError
@@ -31,15 +32,11 @@ class StrongestCategories:
         """
         if self._known is None or self._is_stale():
             await self._renew(deadline)
-        return self._of(persona)
+        return _of(persona, self._known or {})
 
     def at_hand(self, persona: Persona) -> tuple[str, ...] | None:
         """As `of`, where nothing has to be read for it; otherwise None."""
-        return None if self._known is None or self._is_stale() else self._of(persona)
-
-    def _of(self, persona: Persona) -> tuple[str, ...]:
-        known = self._known or {}
-        return known.get(persona) or known.get(Persona.VISITOR, ())
+        return None if self._known is None or self._is_stale() else _of(persona, self._known)
 
     def _is_stale(self) -> bool:
         return self._clock.monotonic() - self._read_at > _KEPT_SECONDS
@@ -56,3 +53,7 @@ class StrongestCategories:
                 if self._known is None:
                     raise
             self._read_at = self._clock.monotonic()
+
+
+def _of(persona: Persona, known: Mapping[Persona, tuple[str, ...]]) -> tuple[str, ...]:
+    return known.get(persona) or known.get(Persona.VISITOR, ())

@@ -27,9 +27,25 @@ class Keeper(Protocol):
         """Where all selections of `field` below the root field of response name `root` are kept for this object."""
         ...
 
+    def standing_place(self, root: str, field: str, identity: object) -> "StandingPlace | None":
+        """As `place`, to be looked at for many visits; None where nothing can be kept."""
+        ...
+
 
 ReadyPlace = Callable[[], Mapping[str, object] | None]
 """What is kept there now, ready, by response name; None when there is nothing, so that the object has to be filled."""
+
+
+class StandingPlace(Protocol):
+    """A place that is looked at for many visits."""
+
+    def look(self) -> Mapping[str, object] | None:
+        """As `ReadyPlace`, but not counted yet."""
+        ...
+
+    def settle(self) -> None:
+        """Count what was found since the last time."""
+        ...
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ SUBJECT: Final = "subject"
 SESSION: Final = "session"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AtOnce:
     """An answer in bytes, the cells that it was kept in, and the decisions in it, which are not recorded yet."""
 
@@ -87,15 +87,20 @@ class PlannedStep:
 
     def text(self, turn: Turn) -> bytes | None:
         """The value as JSON; None where the plan has none."""
-        given = self._plan.value(turn)
+        given = self._plan.given(turn)
         if given is None:
             return None
-        mould = self._moulds.get(given.alike)
+        alike = given.alike
+        mould = self._moulds.get(alike)
         if mould is None:
             if len(self._moulds) >= MOULDS:
                 self._moulds.clear()
-            mould = self._moulds[given.alike] = Mould(self._complete(given.value), given.own, given.kept)
+            mould = self._moulds[alike] = Mould(self._complete(given.value), given.own, given.kept)
         return mould.filled(given.own, given.kept)
+
+    def settle(self) -> None:
+        """Count what was given since the last time."""
+        self._plan.settle()
 
 
 class AnswerPlan:
@@ -158,6 +163,8 @@ class AnswerPlan:
             if step.hits:
                 self._cache.metrics.looked(step.form.name, "hit", step.hits)
                 step.hits = 0
+        for each in self._planned:
+            each.settle()
 
     def _tended(self, step: KeptStep, cell: Cell, text: bytes, now: float) -> bool:
         """Serve what is to be made anew or compared; not what is somebody's own, which only their visit can make."""

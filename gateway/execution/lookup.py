@@ -17,6 +17,7 @@ from gateway.execution.forms import Form
 from gateway.execution.keeping import PRIVATE, Identified, Keeping, Note
 from gateway.execution.kept import Kept
 from resolvers.cache_control import CacheScope
+from resolvers.caching.cache import FragmentCache
 from resolvers.caching.cell import Cell
 from resolvers.context import Context, EffectiveContext
 from resolvers.errors import NotRenewed
@@ -124,8 +125,22 @@ class Lookup:
         places = self._maker.places.get((root, field)) or self._places(root, field)
         if not places or self.renewing or not all(place.form.keepable for place in places):
             return _nothing
+        return partial(self._ready, identity, self._keyed(identity, places))
+
+    def standing_place(self, root: str, field: str, identity: object) -> "KeptPlace | None":
+        """What `resolvers.visit.Keeper` promises."""
+        places = self._maker.places.get((root, field)) or self._places(root, field)
+        if not places or not all(place.form.keepable for place in places):
+            return None
+        return KeptPlace(self, self._cache, identity, self._keyed(identity, places))
+
+    def refill(self, cell: Cell, identity: object, place: Place) -> None:
+        """Have what is stale of an identified object made anew in the background."""
+        self._cache.renew(cell, partial(self._refill, identity, place))
+
+    def _keyed(self, identity: object, places: Sequence[Place]) -> Sequence[tuple[Place, bytes]]:
         text, values = orjson.dumps(identity), self._maker.variable_values.coerced
-        return partial(self._ready, identity, [(place, place.form.key(text, values)) for place in places])
+        return [(place, place.form.key(text, values)) for place in places]
 
     def _ready(self, identity: object, places: Sequence[tuple[Place, bytes]]) -> Mapping[str, object] | None:
         found: dict[str, object] = {}
@@ -134,7 +149,7 @@ class Lookup:
             if kept is None:
                 return None
             if not kept.fresh:
-                self._cache.renew(kept.cell, partial(self._refill, identity, place))
+                self.refill(kept.cell, identity, place)
             found[place.name] = kept
         return found
 
@@ -219,6 +234,43 @@ class Lookup:
         if again is None:
             raise NotRenewed("this visit cannot be made again")
         return again()
+
+
+class KeptPlace:
+    """The field of an identified object, kept or not, looked at for many visits."""
+
+    __slots__ = ("_cache", "_identity", "_lookup", "_places")
+
+    def __init__(
+        self, lookup: Lookup, cache: FragmentCache, identity: object, places: Sequence[tuple[Place, bytes]]
+    ) -> None:
+        self._lookup = lookup
+        self._cache = cache
+        self._identity = identity
+        self._places = [(place, key, {True: 0, False: 0}) for place, key in places]
+
+    def look(self) -> Mapping[str, object] | None:
+        """What `resolvers.visit.StandingPlace` promises."""
+        cache, found, now = self._cache, {}, self._cache.now()
+        for place, key, served in self._places:
+            cell = cache.find(key)
+            text = cell.text(now) if cell is not None else None
+            if cell is None or text is None:
+                return None
+            fresh = cell.is_fresh(now)
+            if not fresh:
+                self._lookup.refill(cell, self._identity, place)
+            served[fresh] += 1
+            found[place.name] = Kept(cell, text, fresh)
+        return found
+
+    def settle(self) -> None:
+        """What `resolvers.visit.StandingPlace` promises."""
+        for place, _, served in self._places:
+            for fresh, times in served.items():
+                if times:
+                    self._cache.metrics.looked(place.form.name, "hit" if fresh else "stale", times)
+                    served[fresh] = 0
 
 
 def _nothing() -> None:

@@ -36,8 +36,10 @@ class Conduct:
         A matter of its hash alone, so it stays for as long as the name does. Flags have holdbacks of their own.
         """
         who = subject or session
-        if who is None or not self.may_hold_back(context):
-            return False
+        return who is not None and self.may_hold_back(context) and self.in_holdback(who)
+
+    def in_holdback(self, who: str) -> bool:
+        """Whether this one is held back wherever anybody is."""
         return unit_interval(f"holdback/{who}") < self.holdback
 
     def may_hold_back(self, context: DecisionContext) -> bool:

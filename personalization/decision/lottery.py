@@ -63,10 +63,11 @@ class Lottery:
 
     def draw(self, asker: Asker) -> Decision:
         """A decision for whoever asks, neither journalled nor counted."""
-        if self._live is not None and self._live.current is not self._seen:
+        live = self._live
+        if live is not None and live.current is not self._seen:
             self._look()
         service, question, lot = self._service, self._question, self._lot
-        if lot is None or (self._holds_back and service.holds_back(question, asker)):
+        if lot is None or (self._holds_back and service.in_holdback(asker)):
             return service.draw(
                 replace(question, subject=asker.subject, session=asker.session, trace_id=asker.trace_id)
             )

@@ -34,6 +34,9 @@ JOURNAL_FULL = "JOURNAL_FULL"
 NO_POLICY = "default@1"
 """The policy of decisions that no policy made: always the default."""
 
+HELD = 20_000
+"""Of so many subjects it is remembered whether they are held back, a tenth of a kilobyte each."""
+
 _ANY_FLAG = "flag:"
 _ROUNDING = 1e-12
 _DEFAULTS = UUID("5a6f3c0e-8b0c-5d3b-9a55-0c3f8c6b7e21")
@@ -74,6 +77,7 @@ class DecisionService:
         self._tracer = tracer
         self._metrics = _DecisionMetrics(registry)
         self._known = KnownDistributions()
+        self._held: dict[str, bool] = {}
 
     @property
     def policy_version(self) -> str:
@@ -145,9 +149,17 @@ class DecisionService:
         """Whether anybody is held back in this mode."""
         return mode is DecisionMode.ONLINE and self._conduct.may_hold_back(question.context)
 
-    def holds_back(self, question: Question, asker: Asker) -> bool:
-        """Whether this one is, where somebody may be."""
-        return self._conduct.holds_back(question.context, asker.subject, asker.session)
+    def in_holdback(self, asker: Asker) -> bool:
+        """Whether this one is held back where somebody may be."""
+        who = asker.subject or asker.session
+        if who is None:
+            return False
+        held = self._held.get(who)
+        if held is None:
+            if len(self._held) >= HELD:
+                self._held.clear()
+            held = self._held[who] = self._conduct.in_holdback(who)
+        return held
 
     def propose_many(self, questions: Sequence[Question]) -> list[Decision]:
         """As `propose`, for all that one page asks at once: one answer each, by one policy."""
@@ -208,9 +220,9 @@ class DecisionService:
             Question(context, tuple(actions)), decision_id, default_action, DecisionMode.DEFAULT, reason
         )
 
-    def count(self, decision: Decision) -> None:
+    def count(self, decision: Decision, times: int = 1) -> None:
         """Count a decision that is being served; those that are recorded are counted by that."""
-        self._metrics.decided(decision.context.placement, decision.mode, decision.action)
+        self._metrics.decided(decision.context.placement, decision.mode, decision.action, times)
 
     def _proposed(self, question: Question) -> tuple[Decision, SpanContext]:
         span = self._tracer.start_span("decision")
@@ -230,7 +242,7 @@ class DecisionService:
                 return self._certain(question, self._ids(), question.default(), mode, HOLDBACK)
             case DecisionMode.APPRENTICE, _:
                 return self._apprenticed(question)
-            case DecisionMode.ONLINE, _ if self.holds_back(question, question):
+            case DecisionMode.ONLINE, _ if self._conduct.may_hold_back(question.context) and self.in_holdback(question):
                 return self._certain(question, self._ids(), question.default(), DecisionMode.ONLINE, HOLDBACK)
             case mode, policy:
                 return self._drawn(question, policy, mode)
@@ -344,12 +356,12 @@ class _DecisionMetrics:
         )
         self._series: dict[tuple[str, DecisionMode, str], Counter] = {}
 
-    def decided(self, placement: str, mode: DecisionMode, action: str) -> None:
-        """Count a decision; placements and actions are code's and flags', never a client's."""
+    def decided(self, placement: str, mode: DecisionMode, action: str, times: int) -> None:
+        """Count a decision that is served so often; placements and actions are code's and flags', never a client's."""
         series = self._series.get((placement, mode, action))
         if series is None:
             series = self._series[(placement, mode, action)] = self.decisions.labels(placement, mode.value, action)
-        series.inc()
+        series.inc(times)
 
 
 def _reason(error: Exception) -> str:

@@ -71,7 +71,8 @@ class _Purge:
 class FragmentCache:
     """Kept JSON by key, in memory and, when there is one, in a second tier.
 
-    Everything is decided on one event loop; nothing here waits, save `fetch`, `purge` and `aclose`. Each purge begins
+    Everything is decided on one event loop; nothing here waits, save `fetch`, `purge` and `aclose`. `find` gives the
+    cell under a key; whether it is still good says its `text`. Each purge begins
     an `epoch`; `lore` is another number whenever something else is known of audiences.
     """
 
@@ -87,6 +88,7 @@ class FragmentCache:
         self.metrics = metrics
         self.memory = memory
         self.now = clock.monotonic
+        self.find = memory.find
         self._shared = shared
         self._chance = chance or Random()  # noqa: S311 - chance spreads expiry, it guards nothing
         self._flights: dict[bytes, asyncio.Future[None]] = {}
@@ -97,10 +99,6 @@ class FragmentCache:
         self._purges: dict[str, _Purge] = {}
         self._cleared = _Purge(0, float("-inf"))
         self._audiences: LRUCache[bytes, tuple[str, ...]] = LRUCache(_KNOWN_AUDIENCES)
-
-    def find(self, key: bytes) -> Cell | None:
-        """The cell under a key; whether it is still good says its `text`."""
-        return self.memory.find(key)
 
     async def fetch(self, keys: Sequence[bytes]) -> None:
         """Bring what the second tier has of these keys, and of all in their holes, into memory."""

@@ -56,7 +56,7 @@ class MemoryTier:
         except KeyError:
             return None
         cell.uses += 1
-        cell.rank = self._rank(cell)
+        cell.rank = self._lowest + cell.uses * cell.cost / cell.size  # `_rank`, where each call counts
         return cell
 
     def cells(self) -> tuple[Cell, ...]:

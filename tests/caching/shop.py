@@ -23,7 +23,7 @@ from gateway.execution.keeping import Keeping
 from gateway.execution.kept import plain
 from gateway.execution.masking import formatted_errors
 from gateway.settings import Settings
-from gateway.telemetry import Telemetry
+from gateway.telemetry import GatewayTracer, Telemetry
 from gateway.visits import Visits
 from personalization.bandit.uniform import Uniform
 from personalization.clock import ManualClock
@@ -154,7 +154,7 @@ async def pair(
     clock = ManualClock(BEGINNING)
     registry = CollectorRegistry()
     given = Settings.model_validate({"data_dir": data_dir, "max_cost": 1_000_000, "max_aliases": 1000, **settings})
-    assembly = Assembly(given, Telemetry(NoOpTracer(), registry), clock)
+    assembly = Assembly(given, Telemetry(GatewayTracer(), registry), clock)
     schema = executable(build_schema())
     counted = CollectorRegistry()
     metrics = CacheMetrics(counted)

@@ -10,13 +10,12 @@ from typing import Any
 import httpx
 import jwt
 import orjson
-from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry
 
 from gateway.app import build_app
 from gateway.keys import keys_of
 from gateway.settings import Settings
-from gateway.telemetry import Telemetry, build_telemetry
+from gateway.telemetry import GatewayTracer, Telemetry, build_telemetry
 from personalization.clock import Clock, SystemClock
 from personalization.hub.sqlite import SqliteHub
 from personalization.hub.sqlite_file import HubFile
@@ -74,7 +73,7 @@ def signed(settings: Settings, customer: str, **claims: object) -> str:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, tracer: Tracer | None = None, clock: Clock | None = None
+    settings: Settings, tracer: GatewayTracer | None = None, clock: Clock | None = None
 ) -> AsyncIterator[GatewayClient]:
     """A gateway with these settings, open until the block ends."""
     telemetry = build_telemetry(settings)

@@ -2,11 +2,10 @@
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry
 
 from gateway.settings import Settings
-from gateway.telemetry import Telemetry, build_telemetry
+from gateway.telemetry import GatewayTracer, Telemetry, build_telemetry
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def telemetry(spans: InMemorySpanExporter) -> Telemetry:
 
 
 @pytest.fixture
-def tracer(telemetry: Telemetry) -> Tracer:
+def tracer(telemetry: Telemetry) -> GatewayTracer:
     return telemetry.tracer
 
 

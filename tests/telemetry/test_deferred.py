@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import Tracer
 
 from gateway.settings import Settings
+from gateway.telemetry import GatewayTracer
 from resolvers.sources.embedded_build import prepare_store
 from tests.gateway.client import running
 
@@ -16,7 +16,9 @@ PAGE = """query Page { catalog(first: 3) { edges { node { id } } }
 BY_MULTIPART = "multipart/mixed;incrementalSpec=v0.2,application/json"
 
 
-async def spans_of_page(data_dir: Path, tracer: Tracer, spans: InMemorySpanExporter, accept: str) -> list[ReadableSpan]:
+async def spans_of_page(
+    data_dir: Path, tracer: GatewayTracer, spans: InMemorySpanExporter, accept: str
+) -> list[ReadableSpan]:
     """The spans of one request, in the order they ended."""
     prepare_store(data_dir)
     async with running(Settings.model_validate({"data_dir": data_dir}), tracer) as gateway:
@@ -29,7 +31,7 @@ async def spans_of_page(data_dir: Path, tracer: Tracer, spans: InMemorySpanExpor
 
 @pytest.mark.parametrize("accept", [BY_MULTIPART, "text/event-stream", "application/json"])
 async def test_the_operation_ends_after_its_last_part(
-    tmp_path: Path, tracer: Tracer, spans: InMemorySpanExporter, accept: str
+    tmp_path: Path, tracer: GatewayTracer, spans: InMemorySpanExporter, accept: str
 ) -> None:
     ended = await spans_of_page(tmp_path, tracer, spans, accept)
     names = [span.name for span in ended]
@@ -41,7 +43,7 @@ async def test_the_operation_ends_after_its_last_part(
 
 
 async def test_items_of_a_later_part_are_folded_and_their_batch_is_seen(
-    tmp_path: Path, tracer: Tracer, spans: InMemorySpanExporter
+    tmp_path: Path, tracer: GatewayTracer, spans: InMemorySpanExporter
 ) -> None:
     ended = {span.name: span for span in await spans_of_page(tmp_path, tracer, spans, BY_MULTIPART)}
     operation = ended["query Page"].context

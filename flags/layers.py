@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from openfeature.flag_evaluation import Reason
+from opentelemetry.trace import SpanContext
 
 from flags.evaluation import CompiledFlag, Decider, Evaluation
 from flags.subject import Subject
@@ -26,6 +27,7 @@ class Ask:
     `session` is the browsing session that decisions stick to. `supports` says which versions of a component the client
     can render; of components that it leaves out it can render all. `overrides` are variants by flag key, from a signed
     preview: with any of them nothing is decided, recorded or learned. Nothing waits longer than `deadline`.
+    `span` is that of the request, where it is not the current one.
     """
 
     subject: Subject
@@ -34,6 +36,7 @@ class Ask:
     overrides: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     deadline: Deadline | None = None
     trace_id: str | None = None
+    span: SpanContext | None = None
 
 
 @dataclass(frozen=True, slots=True)

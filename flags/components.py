@@ -133,6 +133,11 @@ class Components:
             self._metrics.evaluated(evaluations)
         return choices
 
+    @property
+    def current(self) -> FlagSet:
+        """The set of flags in use."""
+        return self._snapshot()
+
     def slots(
         self, flags: FlagSet, names: Sequence[str] | None = None, page: str | None = None
     ) -> list[Slot | ComponentChoice]:

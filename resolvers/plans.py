@@ -32,14 +32,18 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a plan gives. Values that are `alike` are told the same but for `own`, a text that is found nowhere else in
-    them, and for `kept`, what is ready by response name.
+    """What a plan gives.
+
+    Values that are `alike` are told the same but for `own`, a text that is found nowhere else in them, and for `kept`,
+    what is ready by response name; a value that does not say so is like no other. `tags` are those of what it stands
+    on that may be replaced as a whole.
     """
 
     value: Any
-    alike: Hashable = None
+    alike: Hashable | None = None
     own: str = ""
     kept: Mapping[str, object] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
 
 
 class Plan(Protocol):
@@ -73,7 +77,7 @@ class Constant:
     __slots__ = ("_given",)
 
     def __init__(self, value: object) -> None:
-        self._given = Given(value)
+        self._given = Given(value, alike=())
 
     def value(self, _turn: Turn) -> Given:
         """That value."""

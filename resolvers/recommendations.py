@@ -225,6 +225,7 @@ class PlannedShelf:
     """
 
     lottery: Lottery
+    source: source.CommerceSource
     categories: StrongestCategories
     persona: Persona
     strongest: tuple[str, ...]
@@ -236,11 +237,16 @@ class PlannedShelf:
             return None
         decision = self.lottery.draw(turn)
         query, place = self.shelves[decision.action]
-        kept = place()
+        kept = place() or self._filled(query, place)
         if kept is None:
             return None
         turn.decided.append(decision)
         return _given(decision, query, kept)
+
+    def _filled(self, query: ShelfQuery, place: ReadyPlace) -> Mapping[str, object] | None:
+        """What is made of a shelf that is not kept, where its products are."""
+        products = self.source.shelf_at_hand(query)
+        return place.fill(Refill(products, query)) if products is not None else None
 
 
 def _given(decision: events.Decision, query: ShelfQuery, kept: Mapping[str, object]) -> Given:
@@ -266,6 +272,7 @@ def _planned(
     question = Question(context.for_decision(placement.value), tuple(shelves), _BESTSELLERS)
     return PlannedShelf(
         lottery=visit.decisions.lottery(question),
+        source=visit.source,
         categories=visit.strongest,
         persona=context.persona,
         strongest=strongest,

@@ -28,8 +28,16 @@ class Keeper(Protocol):
         ...
 
 
-ReadyPlace = Callable[[], Mapping[str, object] | None]
-"""What is kept there now, ready, by response name; None when there is nothing, so that the object has to be filled."""
+class ReadyPlace(Protocol):
+    """Where the selections of a field are kept for one object, ready, by response name."""
+
+    def __call__(self) -> Mapping[str, object] | None:
+        """What is kept there now; None when there is nothing, so that the object has to be filled."""
+        ...
+
+    def fill(self, filled: object) -> Mapping[str, object] | None:
+        """Keep what is selected of this object, if all in it is kept already; otherwise None, and nothing is done."""
+        ...
 
 
 @dataclass(slots=True)

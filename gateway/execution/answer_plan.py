@@ -3,7 +3,7 @@
 Nothing here waits. What a plan cannot answer (something is not kept any more, for one) is executed as ever.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,15 +62,23 @@ class OwnKey:
         return self.lookup.key_of(self.form, self.audience, read)
 
 
+Make = Callable[[Turn, bytes], Kept | None]
+"""Makes and keeps a value under a key; None where that cannot be done at once."""
+
+
 @dataclass(slots=True)
 class KeptStep:
-    """A root field that is kept, under one key for all or under one for each; `hits` are not counted yet."""
+    """A root field that is kept, under one key for all or under one for each; `hits` are not counted yet.
+
+    `make` is asked for what is not kept, once all else is there, for whoever asks may be told of it only once.
+    """
 
     place: int
     form: Form
     key: bytes | OwnKey
     details: FieldDetailsList
     path: Path
+    make: Make | None = None
     hits: int = 0
 
 
@@ -90,6 +98,8 @@ class PlannedStep:
         given = self._plan.value(turn)
         if given is None:
             return None
+        if given.alike is None:
+            return encode(self._complete(given.value))
         mould = self._moulds.get(given.alike)
         if mould is None:
             if len(self._moulds) >= MOULDS:
@@ -130,13 +140,16 @@ class AnswerPlan:
     def answer(self, turn: Turn) -> AtOnce | None:
         """The answer for whoever asks; None where it has to be executed. Raises whatever a plan or completion does."""
         row, cells, hits, find = self._row.copy(), [], [], self._cache.find
-        now, watched = self._cache.now(), self._lookup.is_watched
+        now, watched, missing = self._cache.now(), self._lookup.is_watched, []
         for step in self._kept:
             key = step.key if step.key.__class__ is bytes else step.key.of(turn)  # type: ignore[union-attr]
             cell = find(key)
             text = cell.text(now) if cell is not None else None
             if cell is None or text is None:
-                return None
+                if step.make is None:
+                    return None
+                missing.append((step, step.make, key))
+                continue
             if not watched and cell.is_fresh(now):
                 hits.append(step)
             elif not self._tended(step, cell, text, now):
@@ -148,6 +161,12 @@ class AnswerPlan:
             if text is None:
                 return None
             row[each.place] = text
+        for step, make, key in missing:
+            kept = make(turn, key)
+            if kept is None:
+                return None
+            row[step.place] = kept.text
+            cells.append(kept.cell)
         for hit in hits:
             hit.hits += 1
         return AtOnce(b"".join(row), cells, turn.decided)

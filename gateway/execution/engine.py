@@ -36,7 +36,6 @@ from gateway.execution.forms import Forms
 from gateway.execution.keeping import Keeping, Note
 from gateway.execution.kept import Kept
 from gateway.execution.lanes import Lanes, lanes_of
-from gateway.execution.lookup import Lookup
 from resolvers.caching.cell import Cell
 from resolvers.visit import Visit
 
@@ -148,11 +147,10 @@ class Engine:
 
         The visit is held on to by the plan, to make others like it.
         """
-        lanes, keeper, keeping = ready.lanes, ready.keeper, self._keeping
-        if lanes is None or keeper is None or keeping is None or not lanes.warm:
+        lanes, keeper = ready.lanes, ready.keeper
+        if lanes is None or keeper is None or not lanes.warm:
             return None
-        visit.keeper = lookup = Lookup(keeper, visit)
-        return lanes.plan(visit, lookup, keeping.cache)
+        return lanes.plan(visit, keeper.for_visit(visit))
 
     def age(self, result: ExecutionResult) -> int:
         """Seconds since the oldest kept value in a result was made; 0 where nothing was kept."""

@@ -23,11 +23,14 @@ from graphql.pyutils import Path
 from gateway.execution.forms import CONTEXT, Form, Forms
 from gateway.execution.keeping import NOT_ALLOWED, PRIVATE, Keeping, Unit
 from gateway.execution.kept import Kept
+from gateway.execution.leaves import Complete, NotPlain
 from gateway.execution.lookup import Lookup, Place
 from gateway.execution.making import MakingExecutor
+from gateway.execution.walks import ItemInfo, Making, Run
 from resolvers.cache_control import CacheScope
 from resolvers.context import Context
 from resolvers.observing import AUDIENCE, Reads
+from resolvers.plans import Plan, Turn
 from resolvers.schema import CONVERT
 from resolvers.visit import Visit
 
@@ -50,9 +53,13 @@ class KeepingExecutor(MakingExecutor):
         executor.pending_incremental_futures = set()
         executor.background_futures = set()
         executor.context_value = visit
-        executor.began, executor.epoch = self.keeping.cache.now(), self.keeping.cache.epoch
+        executor.begin()
         executor.lookup = visit.keeper = Lookup(executor, visit)
         return executor
+
+    def begin(self) -> None:
+        """Make from here on: what is purged from now on is not kept."""
+        self.began, self.epoch = self.keeping.cache.now(), self.keeping.cache.epoch
 
     def form_of(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Form:
         """The form of a field."""
@@ -274,11 +281,43 @@ class KeepingExecutor(MakingExecutor):
         filling = self._anew(visit)._filling
         return await filling(place.form, place.parent, source, place.details, place.path, None)
 
+    def field_of_kept(self, source: Any, place: Place, key: bytes) -> Kept | None:
+        """What `Maker` promises."""
+        self.begin()
+        walk = self._walk(place.parent.fields[place.identified.field].type, place.details)
+        if walk is None:
+            return None
+        unit = Unit(Reads(AUDIENCE), {place.form.name})
+        making = Making(Run(self, only_kept=True), ItemInfo(self.visit), unit)
+        try:
+            value = walk(getattr(source, place.identified.field), making)
+        except NotPlain:
+            return None
+        self.missed(place.form)
+        return _as_kept(self.keep(place.form, key, unit, value))
+
+    def planned(self, form: Form, plan: Plan, complete: Complete, turn: Turn, key: bytes) -> Kept | None:
+        """What a plan gives whoever asks, kept under their key; None where it gives nothing, or it may not be kept.
+
+        For forms whose keys hold all that their values may depend on.
+        """
+        self.begin()
+        given = plan.value(turn)
+        if given is None:
+            return None
+        self.missed(form)
+        unit = Unit(Reads(AUDIENCE), {form.name, *given.tags})
+        return _as_kept(self.keep(form, key, unit, complete(given.value)))
+
     def _anew(self, visit: Visit) -> "KeepingExecutor":
         anew = self.for_visit(visit)
         anew.lookup.renewing = True
         anew.unit = None
         return anew
+
+
+def _as_kept(value: Any) -> Kept | None:
+    return value if isinstance(value, Kept) else None
 
 
 def names_context(type_: GraphQLInputType) -> bool:

@@ -1,6 +1,6 @@
 """Finding what is kept, for one execution. Nothing here waits; what is stale is made anew in the background."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -54,6 +54,10 @@ class Maker(Protocol):
 
     async def field_anew(self, visit: Visit, source: Any, place: "Place") -> Any:
         """Make the field of an identified object and keep it."""
+        ...
+
+    def field_of_kept(self, source: Any, place: "Place", key: bytes) -> Kept | None:
+        """As `field_anew`, where all that it is made of is kept; otherwise None."""
         ...
 
 
@@ -122,21 +126,21 @@ class Lookup:
     def place(self, root: str, field: str, identity: object) -> ReadyPlace:
         """What `resolvers.visit.Keeper` promises."""
         places = self._maker.places.get((root, field)) or self._places(root, field)
-        if not places or self.renewing or not all(place.form.keepable for place in places):
-            return _nothing
+        if self.renewing or not all(place.form.keepable for place in places):
+            return _Ready(self, identity, ())
         text, values = orjson.dumps(identity), self._maker.variable_values.coerced
-        return partial(self._ready, identity, [(place, place.form.key(text, values)) for place in places])
+        return _Ready(self, identity, [(place, place.form.key(text, values)) for place in places])
 
-    def _ready(self, identity: object, places: Sequence[tuple[Place, bytes]]) -> Mapping[str, object] | None:
-        found: dict[str, object] = {}
-        for place, key in places:
-            kept = self.find(place.form, key)
-            if kept is None:
-                return None
-            if not kept.fresh:
-                self._cache.renew(kept.cell, partial(self._refill, identity, place))
-            found[place.name] = kept
-        return found
+    def ready(self, identity: object, place: Place, key: bytes) -> Kept | None:
+        """What is kept of the field of an identified object; if it is stale, it is made anew in the background."""
+        kept = self.find(place.form, key)
+        if kept is not None and not kept.fresh:
+            self._cache.renew(kept.cell, partial(self._refill, identity, place))
+        return kept
+
+    def fill(self, filled: object, place: Place, key: bytes) -> Kept | None:
+        """The field of an identified object, made of what is kept; None where more is needed."""
+        return self._maker.field_of_kept(filled, place, key) if not self._cache.has_second_tier else None
 
     def everyones_key(self, form: Form) -> bytes:
         """The key of a value for those who claim no context."""
@@ -221,8 +225,30 @@ class Lookup:
         return again()
 
 
-def _nothing() -> None:
-    """What is kept where nothing is kept."""
+class _Ready:
+    """What `resolvers.visit.ReadyPlace` promises; nothing is kept where there are no places."""
+
+    __slots__ = ("_identity", "_lookup", "_places")
+
+    def __init__(self, lookup: Lookup, identity: object, places: Sequence[tuple[Place, bytes]]) -> None:
+        self._lookup = lookup
+        self._identity = identity
+        self._places = places
+
+    def __call__(self) -> Mapping[str, object] | None:
+        return self._each(partial(self._lookup.ready, self._identity))
+
+    def fill(self, filled: object) -> Mapping[str, object] | None:
+        return self._each(partial(self._lookup.fill, filled))
+
+    def _each(self, get: Callable[[Place, bytes], Kept | None]) -> Mapping[str, object] | None:
+        found: dict[str, object] = {}
+        for place, key in self._places:
+            kept = get(place, key)
+            if kept is None:
+                return None
+            found[place.name] = kept
+        return found or None
 
 
 def _check(value: object, form: Form) -> None:

@@ -168,6 +168,22 @@ class EmbeddedSource:
         records = await self._recorded(ids, "reading products of shelves", deadline)
         return [tuple(records[key].product for key in shelf) for shelf in wanted]
 
+    def shelf_at_hand(self, query: ShelfQuery) -> tuple[Product, ...] | None:
+        """A ranked list that is remembered, with all its products."""
+        shelf = self._remembered_shelf(query)
+        if shelf is None:
+            return None
+        ids = shelf[: max(0, query.limit)]
+        records = self._records.known(ids)
+        return tuple(records[key].product for key in ids) if len(records) == len(ids) else None
+
+    def _remembered_shelf(self, query: ShelfQuery) -> tuple[str, ...] | None:
+        try:
+            key = self._shelf_key(query)
+        except UnknownCategory:
+            return None
+        return self._shelves.known([key]).get(key)
+
     async def customers(self, ids: Sequence[str], deadline: Deadline) -> Sequence[Customer | None]:
         """Customers by id. Persona, region and sponsors are synthetic."""
         found = await self._recalled(self._customers, ids, "reading customers", Reader.customers, deadline)

@@ -205,6 +205,28 @@ async def test_each_decision_is_recorded(data_dir: Path) -> None:
         assert _decided(short) == before + TIMES
 
 
+async def test_what_is_made_the_short_way_is_counted_and_exposed(data_dir: Path) -> None:
+    page = 'query ($context: Context) { components(page: "home", context: $context) { name version exposure { id } } }'
+    body = {"query": page, "variables": {"context": {"region": "US-NE"}}}
+    async with gateway(data_dir, short_way=True) as short:
+        headers = {"cookie": await short.cookie()}
+        for _ in range(3):
+            expected = await short.ask(body, headers)
+        counted = (_total(short, "gateway_flag_evaluations"), _total(short, "gateway_exposures"), short.shortly)
+        short.clock.ticks += 200  # nothing is kept any more
+        assert await short.ask(body, headers) == expected
+        flags = len(orjson.loads(expected[2])["data"]["components"])
+        assert _total(short, "gateway_flag_evaluations") == counted[0] + flags
+        assert _total(short, "gateway_exposures") == counted[1] + flags
+        assert short.shortly == counted[2] + 1
+
+
+def _total(gateway_: Gateway, name: str) -> float:
+    """A counter, over all its labels."""
+    found = (metric.samples for metric in gateway_.registry.collect() if metric.name == name)
+    return sum(sample.value for samples in found for sample in samples if sample.name == f"{name}_total")
+
+
 def _decided(gateway_: Gateway) -> float:
     found = (metric.samples for metric in gateway_.registry.collect() if metric.name == "gateway_decisions")
     return sum(

@@ -15,6 +15,8 @@ from graphql import (
     GraphQLObjectType,
     GraphQLResolveInfo,
     get_named_type,
+    get_nullable_type,
+    is_list_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.values import get_argument_values
@@ -23,10 +25,9 @@ from graphql.pyutils import Path
 from gateway.execution.forms import CONTEXT, Form, Forms
 from gateway.execution.keeping import NOT_ALLOWED, PRIVATE, Keeping, Unit
 from gateway.execution.kept import Kept
-from gateway.execution.leaves import Complete, NotPlain
+from gateway.execution.leaves import Complete
 from gateway.execution.lookup import Lookup, Place
 from gateway.execution.making import MakingExecutor
-from gateway.execution.walks import ItemInfo, Making, Run
 from resolvers.cache_control import CacheScope
 from resolvers.context import Context
 from resolvers.observing import AUDIENCE, Reads
@@ -284,17 +285,18 @@ class KeepingExecutor(MakingExecutor):
     def field_of_kept(self, source: Any, place: Place, key: bytes) -> Kept | None:
         """What `Maker` promises."""
         self.begin()
-        walk = self._walk(place.parent.fields[place.identified.field].type, place.details)
-        if walk is None:
+        type_ = get_nullable_type(place.parent.fields[place.identified.field].type)
+        item = cast("GraphQLObjectType", get_named_type(type_))
+        identify = self.keeping.kinds.entities.get(item.name)
+        if identify is None or not is_list_type(type_):
             return None
-        unit = Unit(Reads(AUDIENCE), {place.form.name})
-        making = Making(Run(self, only_kept=True), ItemInfo(self.visit), unit)
-        try:
-            value = walk(getattr(source, place.identified.field), making)
-        except NotPlain:
+        form, values = self.forms.of_object(self, item, place.details), self.variable_values.coerced
+        entities = getattr(source, place.identified.field)
+        found = self.lookup.find_all(form, [form.key(identify(each).encode(), values) for each in entities])
+        if found is None:
             return None
         self.missed(place.form)
-        return _as_kept(self.keep(place.form, key, unit, value))
+        return _as_kept(self.keep(place.form, key, Unit(Reads(AUDIENCE), {place.form.name}), found))
 
     def planned(self, form: Form, plan: Plan, complete: Complete, turn: Turn, key: bytes) -> Kept | None:
         """What a plan gives whoever asks, kept under their key; None where it gives nothing, or it may not be kept.

@@ -104,6 +104,22 @@ class Lookup:
             self.tell(form, "hit" if fresh else "stale", cell)
         return Kept(cell, text, fresh)
 
+    def find_all(self, form: Form, keys: Sequence[bytes]) -> list[Kept] | None:
+        """What is kept under all these keys and still good; None unless all of it is."""
+        cache, now, found, fresh = self._cache, self._cache.now(), list[Kept](), 0
+        for key in keys:
+            cell = cache.find(key)
+            text = cell.text(now) if cell is not None else None
+            if cell is None or text is None:
+                return None
+            kept = Kept(cell, text, cell.is_fresh(now))
+            fresh += kept.fresh
+            found.append(kept)
+        for state, times in (("hit", fresh), ("stale", len(found) - fresh)):
+            if times:
+                cache.metrics.looked(form.name, state, times)
+        return found
+
     def found(self, form: Form, key: bytes, details: FieldDetailsList, path: Path) -> Kept | None:
         """What is kept of a root field; if it is stale, it is made anew in the background."""
         kept = self.find(form, key)

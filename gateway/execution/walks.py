@@ -98,15 +98,13 @@ Walk = Callable[[Any, "Making"], Any]
 class Run:
     """A walk taken for one value. What `failed` in it is for graphql-core to tell.
 
-    With `only_kept` nothing is resolved, and entities that are not kept are not made: `NotPlain`.
     All entities are made with one observed visit: what one of them reads that it must not has none of them kept.
     """
 
-    __slots__ = ("_entities", "executor", "failed", "only_kept", "tasks")
+    __slots__ = ("_entities", "executor", "failed", "tasks")
 
-    def __init__(self, executor: Executor, *, only_kept: bool = False) -> None:
+    def __init__(self, executor: Executor) -> None:
         self.executor = executor
-        self.only_kept = only_kept
         self.failed: Failed = {}
         self.tasks: list[asyncio.Task[Any]] = []
         self._entities: tuple[Reads, ItemInfo] | None = None
@@ -307,8 +305,6 @@ def _resolved(field: GraphQLField, name: str, walk: Walk) -> Walk:
         raise NotPlain
 
     def resolved(source: Any, making: Making) -> Any:
-        if making.run.only_kept:
-            raise NotPlain
         value = resolve(source, making.info)  # ours ask it for its context alone
         if asyncio.isfuture(value):
             return Later(walk, future=value, place=(source, name))
@@ -334,8 +330,6 @@ def _entity(executor: Executor, type_: GraphQLObjectType, details: FieldDetailsL
         kept = ours.lookup.find(form, key)
         if kept is not None:
             return kept
-        if making.run.only_kept:
-            raise NotPlain
         if not ours.keeping.cache.has_second_tier:
             return made(value, making, key)
         fetched = ours.keeping.fetch(key)

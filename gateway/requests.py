@@ -18,7 +18,7 @@ class KnownRequests:
 
     A body is kept when it comes a second time, so that those that come once, with variables of their own, push nobody
     out. Left out is what must be looked at each time: operations in parts, what is over a limit, and documents that are
-    logged as not trusted.
+    logged as not trusted. Whatever was read last is `held` for whoever asks for it next.
     """
 
     def __init__(self, size: int, mode: DocumentsMode) -> None:
@@ -26,10 +26,18 @@ class KnownRequests:
         self._mode = mode
         self._seen: set[int] = set()
         self._seen_before: set[int] = set()
+        self._held: tuple[bytes, Asked] | None = None
 
     def find(self, body: bytes) -> Asked | None:
         """What this body asks for; None when it has to be read."""
-        return self._known.get(body)
+        known = self._known.get(body)
+        if known is None and self._held is not None and self._held[0] == body:
+            return self._held[1]
+        return known
+
+    def hold(self, body: bytes, asked: Asked) -> None:
+        """Remember what a body asks for until another one is held."""
+        self._held = (body, asked)
 
     def keep(self, body: bytes, asked: Asked) -> None:
         """Remember what a body asks for."""

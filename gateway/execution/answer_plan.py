@@ -137,6 +137,14 @@ class AnswerPlan:
         """Whether values depend on what they did when this was planned."""
         return self._lore == self._cache.lore
 
+    @property
+    def is_promising(self) -> bool:
+        """Whether what nobody makes here is kept."""
+        return all(
+            step.make is not None or not isinstance(step.key, bytes) or self._cache.find(step.key) is not None
+            for step in self._kept
+        )
+
     def answer(self, turn: Turn) -> AtOnce | None:
         """The answer for whoever asks; None where it has to be executed. Raises whatever a plan or completion does."""
         row, cells, hits, find = self._row.copy(), [], [], self._cache.find

@@ -20,7 +20,7 @@ from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
 
 from gateway.execution.answer_plan import AnswerPlan, KeptStep, Make, OwnKey, PlannedStep
-from gateway.execution.completion import Complete, NotPlain, compiled
+from gateway.execution.completion import Complete, NotPlain, completion_of
 from gateway.execution.executor import KeepingExecutor
 from gateway.execution.forms import TYPENAME, Form
 from gateway.execution.keeping import PRIVATE
@@ -289,7 +289,7 @@ def _fresh_lane(
     given = getattr(field.resolve, "given", None)
     if given is None:
         raise NotPlain
-    complete = compiled(executor, field.type, details)
+    complete = completion_of(executor, field.type, details)
     resolve, taken = cast("Resolve", given(arguments)), _taken(field, arguments)
     return FreshLane(name, path, details, field, resolve, complete, taken, planning_of(field))
 

@@ -1,7 +1,7 @@
 """What the layers of a personalized flag hand to one another."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
@@ -83,8 +83,8 @@ class OpenFlag:
 
     def given(self, variant: str, by: Decider) -> Evaluation:
         """The answer with this variant, by chance as OpenFeature's reason says (`SPLIT`)."""
-        value = self.flag.definition.variants[variant]
-        return replace(self.default, value=value, variant=variant, reason=Reason.SPLIT, decided_by=by)
+        value, default = self.flag.definition.variants[variant], self.default
+        return Evaluation(default.key, value, variant, Reason.SPLIT, by, default.definitions, default.metadata)
 
     def defaulted(self, why: str) -> Answer:
         """The default and the reason."""

@@ -50,6 +50,9 @@ class Remembered(Generic[K, V]):
         self._limit = limit
         self._values: dict[K, V] = {}
 
+    def __getitem__(self, key: K) -> V:
+        return self._values[key]
+
     def known(self, keys: Iterable[K]) -> dict[K, V]:
         """What is remembered of the keys."""
         values = self._values
@@ -170,19 +173,11 @@ class EmbeddedSource:
 
     def shelf_at_hand(self, query: ShelfQuery) -> tuple[Product, ...] | None:
         """A ranked list that is remembered, with all its products."""
-        shelf = self._remembered_shelf(query)
-        if shelf is None:
-            return None
-        ids = shelf[: max(0, query.limit)]
-        records = self._records.known(ids)
-        return tuple(records[key].product for key in ids) if len(records) == len(ids) else None
-
-    def _remembered_shelf(self, query: ShelfQuery) -> tuple[str, ...] | None:
         try:
-            key = self._shelf_key(query)
-        except UnknownCategory:
+            shelf = self._shelves[self._shelf_key(query)]
+            return tuple([self._records[key].product for key in shelf[: max(0, query.limit)]])
+        except (KeyError, UnknownCategory):
             return None
-        return self._shelves.known([key]).get(key)
 
     async def customers(self, ids: Sequence[str], deadline: Deadline) -> Sequence[Customer | None]:
         """Customers by id. Persona, region and sponsors are synthetic."""

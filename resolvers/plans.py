@@ -4,7 +4,7 @@ A resolver works for one visit and may wait. What it finds out of a context is t
 is, save who they are; a plan holds it, and gives the field's value to any of them without waiting.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,7 +19,8 @@ from resolvers.visit import Visit
 class Turn:
     """One asking: for whom, in which trace, which is not recorded, and the decisions that went into the answer.
 
-    `keys` are those of values that are kept for this viewer alone, by what makes them.
+    `keys` are those of values that are kept for this viewer alone, by what makes them. `left` is what is left to be
+    done once the answer is out.
     """
 
     subject: str
@@ -28,6 +29,7 @@ class Turn:
     trace_id: str
     keys: dict[Any, bytes] = field(default_factory=dict)
     decided: list[Decision] = field(default_factory=list)
+    left: list[Callable[[], object]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,16 +237,16 @@ class PlannedShelf:
             return None
         decision = self.lottery.draw(turn)
         query, place = self.shelves[decision.action]
-        kept = place() or self._filled(query, place)
+        kept = place() or self._filled(query, place, turn)
         if kept is None:
             return None
         turn.decided.append(decision)
         return _given(decision, query, kept)
 
-    def _filled(self, query: ShelfQuery, place: ReadyPlace) -> Mapping[str, object] | None:
+    def _filled(self, query: ShelfQuery, place: ReadyPlace, turn: Turn) -> Mapping[str, object] | None:
         """What is made of a shelf that is not kept, where its products are."""
         products = self.source.shelf_at_hand(query)
-        return place.fill(Refill(products, query)) if products is not None else None
+        return place.fill(Refill(products, query), turn.left) if products is not None else None
 
 
 def _given(decision: events.Decision, query: ShelfQuery, kept: Mapping[str, object]) -> Given:

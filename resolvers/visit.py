@@ -35,8 +35,8 @@ class ReadyPlace(Protocol):
         """What is kept there now; None when there is nothing, so that the object has to be filled."""
         ...
 
-    def fill(self, filled: object) -> Mapping[str, object] | None:
-        """Keep what is selected of this object, if all in it is kept already; otherwise None, and nothing is done."""
+    def fill(self, filled: object, left: list[Callable[[], object]]) -> Mapping[str, object] | None:
+        """What is selected of this object, if all in it is kept already; otherwise None. To keep it is `left` to do."""
         ...
 
 

@@ -62,8 +62,8 @@ class OwnKey:
         return self.lookup.key_of(self.form, self.audience, read)
 
 
-Make = Callable[[Turn, bytes], Kept | None]
-"""Makes and keeps a value under a key; None where that cannot be done at once."""
+Make = Callable[[Turn, bytes], bytes | None]
+"""Makes a value that is to be kept under a key; None where that cannot be done at once."""
 
 
 @dataclass(slots=True)
@@ -170,11 +170,10 @@ class AnswerPlan:
                 return None
             row[each.place] = text
         for step, make, key in missing:
-            kept = make(turn, key)
-            if kept is None:
+            made = make(turn, key)
+            if made is None:
                 return None
-            row[step.place] = kept.text
-            cells.append(kept.cell)
+            row[step.place] = made
         for hit in hits:
             hit.hits += 1
         return AtOnce(b"".join(row), cells, turn.decided)

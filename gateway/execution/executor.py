@@ -24,11 +24,12 @@ from graphql.pyutils import Path
 
 from gateway.execution.forms import CONTEXT, Form, Forms
 from gateway.execution.keeping import NOT_ALLOWED, PRIVATE, Keeping, Unit
-from gateway.execution.kept import Kept
+from gateway.execution.kept import Kept, encode
 from gateway.execution.leaves import Complete
-from gateway.execution.lookup import Lookup, Place
+from gateway.execution.lookup import Left, Lookup, Place
 from gateway.execution.making import MakingExecutor
 from resolvers.cache_control import CacheScope
+from resolvers.caching.cell import Cell
 from resolvers.context import Context
 from resolvers.observing import AUDIENCE, Reads
 from resolvers.plans import Plan, Turn
@@ -282,7 +283,7 @@ class KeepingExecutor(MakingExecutor):
         filling = self._anew(visit)._filling
         return await filling(place.form, place.parent, source, place.details, place.path, None)
 
-    def field_of_kept(self, source: Any, place: Place, key: bytes) -> Kept | None:
+    def field_of_kept(self, source: Any, place: Place, key: bytes, left: Left) -> Kept | None:
         """What `Maker` promises."""
         self.begin()
         type_ = get_nullable_type(place.parent.fields[place.identified.field].type)
@@ -295,11 +296,11 @@ class KeepingExecutor(MakingExecutor):
         found = self.lookup.find_all(form, [form.key(identify(each).encode(), values) for each in entities])
         if found is None:
             return None
-        self.missed(place.form)
-        return _as_kept(self.keep(place.form, key, Unit(Reads(AUDIENCE), {place.form.name}), found))
+        text = self._kept_later(place.form, key, Unit(Reads(AUDIENCE), {place.form.name}), found, left)
+        return Kept(Cell(key, place.form.name), text)
 
-    def planned(self, form: Form, plan: Plan, complete: Complete, turn: Turn, key: bytes) -> Kept | None:
-        """What a plan gives whoever asks, kept under their key; None where it gives nothing, or it may not be kept.
+    def planned(self, form: Form, plan: Plan, complete: Complete, turn: Turn, key: bytes) -> bytes | None:
+        """What a plan gives whoever asks, to be kept under their key; None where it gives nothing.
 
         For forms whose keys hold all that their values may depend on.
         """
@@ -307,19 +308,20 @@ class KeepingExecutor(MakingExecutor):
         given = plan.value(turn)
         if given is None:
             return None
-        self.missed(form)
         unit = Unit(Reads(AUDIENCE), {form.name, *given.tags})
-        return _as_kept(self.keep(form, key, unit, complete(given.value)))
+        return self._kept_later(form, key, unit, complete(given.value), turn.left)
+
+    def _kept_later(self, form: Form, key: bytes, unit: Unit, value: Any, left: Left) -> bytes:
+        """The JSON of a value that is kept when the answer is out, unless it is purged until then."""
+        self.missed(form)
+        left.append(partial(self.keeping.cache.keep, key, form.name, self.made(form, unit, value)))
+        return encode(value)
 
     def _anew(self, visit: Visit) -> "KeepingExecutor":
         anew = self.for_visit(visit)
         anew.lookup.renewing = True
         anew.unit = None
         return anew
-
-
-def _as_kept(value: Any) -> Kept | None:
-    return value if isinstance(value, Kept) else None
 
 
 def names_context(type_: GraphQLInputType) -> bool:

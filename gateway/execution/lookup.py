@@ -26,6 +26,10 @@ from resolvers.visit import ReadyPlace, Visit
 _log = structlog.get_logger()
 
 
+Left = list[Callable[[], object]]
+"""What is left to be done once an answer is out."""
+
+
 class Maker(Protocol):
     """What makes the values of an operation with its variables: `KeepingExecutor`."""
 
@@ -56,8 +60,8 @@ class Maker(Protocol):
         """Make the field of an identified object and keep it."""
         ...
 
-    def field_of_kept(self, source: Any, place: "Place", key: bytes) -> Kept | None:
-        """As `field_anew`, where all that it is made of is kept; otherwise None."""
+    def field_of_kept(self, source: Any, place: "Place", key: bytes, left: Left) -> Kept | None:
+        """As `field_anew`, where all that it is made of is kept; otherwise None. To keep it is left to do."""
         ...
 
 
@@ -154,9 +158,9 @@ class Lookup:
             self._cache.renew(kept.cell, partial(self._refill, identity, place))
         return kept
 
-    def fill(self, filled: object, place: Place, key: bytes) -> Kept | None:
+    def fill(self, filled: object, left: Left, place: Place, key: bytes) -> Kept | None:
         """The field of an identified object, made of what is kept; None where more is needed."""
-        return self._maker.field_of_kept(filled, place, key) if not self._cache.has_second_tier else None
+        return self._maker.field_of_kept(filled, place, key, left) if not self._cache.has_second_tier else None
 
     def everyones_key(self, form: Form) -> bytes:
         """The key of a value for those who claim no context."""
@@ -254,8 +258,8 @@ class _Ready:
     def __call__(self) -> Mapping[str, object] | None:
         return self._each(partial(self._lookup.ready, self._identity))
 
-    def fill(self, filled: object) -> Mapping[str, object] | None:
-        return self._each(partial(self._lookup.fill, filled))
+    def fill(self, filled: object, left: Left) -> Mapping[str, object] | None:
+        return self._each(partial(self._lookup.fill, filled, left))
 
     def _each(self, get: Callable[[Place, bytes], Kept | None]) -> Mapping[str, object] | None:
         found: dict[str, object] = {}

@@ -1,9 +1,9 @@
-"""The short way: a visitor who came before asks what was asked before, and all of it is kept or at hand.
+"""The short way: a visitor who came before asks what was asked before, and nothing of it has to be waited for.
 
-Who asks is found by the bytes of the headers, what is asked by the bytes of the body; what is left is planned for all
-visitors of their kind (gateway/execution/answer_plan.py). The answer is put together below Starlette, without a request
-object, a task, a timer or an executor, for there is nothing to wait for and so nothing to cut short.
-Whatever needs more (a newcomer, a token, a preview, a trace that is recorded, a value that has to be made) goes the
+Who asks is found by the bytes of the headers, what is asked by the bytes of the body, or in it; what is left is planned
+for all visitors of their kind (gateway/execution/answer_plan.py). The answer is put together below Starlette, without a
+request object, a task, a timer or an executor, for there is nothing to wait for and so nothing to cut short.
+Whatever needs more (a newcomer, a token, a preview, a trace that is recorded, a value that has to be read) goes the
 ordinary way, from the beginning, and is answered the same.
 """
 

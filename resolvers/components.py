@@ -177,7 +177,7 @@ class PlannedComponents:
 def _planned(
     visit: Visit, _place: str, context: EffectiveContext | None, arguments: Mapping[str, Any]
 ) -> PlannedComponents | None:
-    if context is None or visit.preview is not None:
+    if context is None:
         return None
     return PlannedComponents(
         components=visit.components,

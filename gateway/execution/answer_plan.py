@@ -1,6 +1,7 @@
 """An operation planned for all who have one context: what is kept is looked up, decisions are taken, bytes are joined.
 
-Nothing here waits. What a plan cannot answer (something is not kept any more, for one) is executed as ever.
+Nothing here waits. What is not kept is made where all that goes into it is at hand; what a plan cannot answer is
+executed as ever.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from flags.definitions import read_definitions
 from flags.evaluation import FlagSet
 from flags.exposures import Exposures
+from flags.layers import Answer, Ask
 from flags.live import DEMO_DIRECTORY
 from flags.subject import Subject
 from flags.vocabulary import Vocabulary
@@ -45,7 +46,9 @@ async def main() -> None:
             exposures = Exposures(parts.exposure_journal, SystemClock(), registry, key=b"k" * 32)
 
             def give(to: str) -> object:
-                return exposures.give(flags.evaluate(FLAG, subject), subject=to, session="s")
+                ask = Ask(Subject(to), "s")
+                (given,) = exposures.give([Answer(flags.evaluate(FLAG, subject))], ask)
+                return given
 
             if give("visitor:0") is None:
                 raise SystemExit(f"{FLAG} gave no variant, so there is nothing to measure")

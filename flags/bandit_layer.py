@@ -53,11 +53,14 @@ class BanditLayer:
         self._sticky = sticky
         self._under_way: set[asyncio.Task[list[Answer]]] = set()
 
+    def at_hand(self, flags: Sequence[OpenFlag]) -> list[Answer | OpenFlag]:
+        """What was decided before; the flag itself where `answers` is to be asked."""
+        return [_sticky(case.flag, case.kept) if case.holds else case.flag for case in self._cases(flags)]
+
     async def answers(self, flags: Sequence[OpenFlag]) -> list[Answer]:
         """One answer each, decided together. Never raises."""
-        keys = [sticky_key(each.key, each.ask.session, each.subject) for each in flags]
-        cases = [_Case(*each) for each in zip(flags, keys, self._sticky.at_hand(keys), strict=True)]
-        if all(case.holds for case in cases):
+        cases = self._cases(flags)
+        if all(case.holds for case in cases):  # by another field of the page, meanwhile
             return [_sticky(case.flag, case.kept) for case in cases]
         task = asyncio.create_task(self._decide(cases))
         self._under_way.add(task)
@@ -68,6 +71,10 @@ class BanditLayer:
                 return await asyncio.shield(task)
         except TimeoutError:
             return [each.defaulted(LATE) for each in flags]
+
+    def _cases(self, flags: Sequence[OpenFlag]) -> list[_Case]:
+        keys = [sticky_key(each.key, each.ask.session, each.subject) for each in flags]
+        return [_Case(*each) for each in zip(flags, keys, self._sticky.at_hand(keys), strict=True)]
 
     async def _decide(self, cases: Sequence[_Case]) -> list[Answer]:
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from openfeature.flag_evaluation import Reason
 
+from flags.definition import FlagValue
 from flags.evaluation import CompiledFlag, Decider, Evaluation, FlagSet
 from flags.layers import Answer
 from flags.metrics import FlagMetrics
@@ -47,6 +48,9 @@ class ComponentReason(StrEnum):
     ERROR = "ERROR"
 
 
+_NO_VALUES: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class ComponentChoice:
     """One component as a subject gets it.
@@ -62,7 +66,7 @@ class ComponentChoice:
     decided_by: Decider
     flag_key: str | None = None
     variant: str | None = None
-    values: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    values: Mapping[str, Any] = field(default_factory=lambda: _NO_VALUES)
     decision: Decision | None = None
     exposure_id: str | None = None
 
@@ -79,7 +83,6 @@ class Slot:
         evaluation = answer.evaluation
         value = evaluation.value
         version = version_of(value)
-        values = {name: each for name, each in value.items() if name != VERSION} if isinstance(value, Mapping) else {}
         return ComponentChoice(
             name=self.name,
             version=version,
@@ -88,7 +91,7 @@ class Slot:
             decided_by=evaluation.decided_by,
             flag_key=evaluation.key,
             variant=evaluation.variant,
-            values=MappingProxyType(values),
+            values=_values_of(value),
             decision=answer.decision,
             exposure_id=answer.exposure_id,
         )
@@ -133,15 +136,20 @@ class Components:
             self._metrics.evaluated(evaluations)
         return choices
 
+    @property
+    def current(self) -> FlagSet:
+        """The set of flags in use."""
+        return self._snapshot()
+
     def slots(
         self, flags: FlagSet, names: Sequence[str] | None = None, page: str | None = None
-    ) -> list[Slot | ComponentChoice]:
+    ) -> Sequence[Slot | ComponentChoice]:
         """The places for the components with these names, in their order; without names, for those of the page.
 
         Where nothing is to be asked, the choice itself.
         """
         index = self._index_of(flags)
-        return [index.slot(name, page) for name in (index.names_on(page) if names is None else names)]
+        return index.slots_on(page) if names is None else [index.slot(name, page) for name in names]
 
     def _index_of(self, flags: FlagSet) -> "_Index":
         indexed = self._indexed
@@ -156,20 +164,30 @@ class _Index:
     def __init__(self, flags: Iterable[CompiledFlag]) -> None:
         self.flags = {flag.definition.component: flag for flag in flags if flag.definition.component is not None}
         self._pages = {name: frozenset(flag.definition.pages) for name, flag in self.flags.items()}
-        pages = frozenset().union(*self._pages.values())
-        self._names = {page: tuple(name for name in self.flags if self.stands_on(name, page)) for page in pages}
-        self._everywhere = tuple(name for name in self.flags if not self._pages[name])
+        self._slots = {name: Slot(name, flag) for name, flag in self.flags.items()}
+        self._everywhere = tuple(slot for slot in self._slots.values() if not self._pages[slot.name])
+        self._on = {page: self._those_on(page) for page in (None, *frozenset().union(*self._pages.values()))}
 
-    def names_on(self, page: str | None) -> tuple[str, ...]:
-        return tuple(self.flags) if page is None else self._names.get(page, self._everywhere)
+    def slots_on(self, page: str | None) -> tuple[Slot, ...]:
+        return self._on.get(page, self._everywhere)
+
+    def _those_on(self, page: str | None) -> tuple[Slot, ...]:
+        return tuple(slot for slot in self._slots.values() if self.stands_on(slot.name, page))
 
     def stands_on(self, name: str, page: str | None) -> bool:
         pages = self._pages[name]
         return page is None or not pages or page in pages
 
     def slot(self, name: str, page: str | None) -> Slot | ComponentChoice:
-        flag = self.flags.get(name)
-        return Slot(name, flag) if flag is not None and self.stands_on(name, page) else _absent(name, flag)
+        slot = self._slots.get(name)
+        return slot if slot is not None and self.stands_on(name, page) else _absent(name, self.flags.get(name))
+
+
+def _values_of(value: FlagValue | None) -> Mapping[str, Any]:
+    """What an object variant holds beside its version."""
+    if isinstance(value, str) or not isinstance(value, Mapping):
+        return _NO_VALUES
+    return MappingProxyType({name: each for name, each in value.items() if name != VERSION})
 
 
 def _absent(name: str, flag: CompiledFlag | None) -> ComponentChoice:

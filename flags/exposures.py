@@ -1,22 +1,28 @@
 """Exposures: each variant that a viewer is given becomes an event in the hub, once in a while and not each time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from cachetools import LRUCache
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import SpanContext, get_current_span
 from prometheus_client import CollectorRegistry, Counter
 
 from flags.evaluation import Evaluation
+from flags.layers import Answer, Ask
 from personalization.clock import Clock
 from personalization.errors import JournalFull
-from personalization.events import Decision, Exposure
+from personalization.events import Exposure
 from personalization.exposures import ExposureJournal
 
 WINDOW = timedelta(minutes=30)
 REMEMBERED = 50_000
 """Exposures that a process remembers, so as not to append them again."""
+
+
+_About = tuple[str, str, str, str | None]
+"""Subject, flag, variant, and the id of the decision that chose it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,61 +54,66 @@ class Exposures:
         self._clock = clock
         self._key = key
         self._window = window.total_seconds()
-        self._given: LRUCache[tuple[str, str, str, str | None], _Given] = LRUCache(remembered)
+        self._given: LRUCache[_About, _Given] = LRUCache(remembered)
         self._metrics = _ExposureMetrics(registry)
 
-    def give(
-        self,
-        evaluation: Evaluation,
-        *,
-        subject: str,
-        session: str | None = None,
-        decision: Decision | None = None,
-        trace_id: str | None = None,
-    ) -> str | None:
-        """The id (a UUID) of giving this answer to this subject; None where it has no variant. Never waits or raises.
+    def give(self, answers: Sequence[Answer], ask: Ask) -> list[str | None]:
+        """The id (a UUID) of giving each answer to whom it is asked for; None where it has no variant.
 
-        `decision` is the one that chose the variant. When the journal is full the event is dropped and counted, and
-        the id is given all the same.
+        Never waits or raises. When the journal is full the event is dropped and counted, and the id is given all the
+        same.
         """
-        if evaluation.variant is None:
-            return None
-        now = self._clock.now()
-        window = int(now.timestamp() // self._window)
-        about = (subject, evaluation.key, evaluation.variant, None if decision is None else decision.id)
-        known = self._given.get(about)
-        if known is not None and known.window == window:
-            self._metrics.repeated.inc()
-            return known.id
+        subject, now = ask.subject.targeting_key or "", self._clock.now()
+        window, known, ids = int(now.timestamp() // self._window), self._given, list[str | None]()
+        repeated = 0
+        for answer in answers:
+            evaluation, decision = answer.evaluation, answer.decision
+            if evaluation.variant is None:
+                ids.append(None)
+                continue
+            about = (subject, evaluation.key, evaluation.variant, None if decision is None else decision.id)
+            given = known.get(about)
+            if given is None or given.window != window:
+                given = self._anew(about, window, answer, ask, now)
+            else:
+                repeated += 1
+            ids.append(given.id)
+        if repeated:
+            self._metrics.repeated.inc(repeated)
+        return ids
+
+    def _anew(self, about: _About, window: int, answer: Answer, ask: Ask, now: datetime) -> _Given:
+        """Record that this answer is given, for the first time in this window."""
+        evaluation, decision = answer.evaluation, answer.decision
         given = _Given(window, self._id(about, window))
         exposure = Exposure(
             id=given.id,
             at=now,
             flag=evaluation.key,
-            variant=evaluation.variant,
+            variant=about[2],
             decider=evaluation.decided_by.value,
             rule=evaluation.reason.value,
             definitions=evaluation.definitions,
-            subject=subject,
+            subject=about[0],
             hash_version=_hash_version(evaluation),
             policy=None if decision is None else decision.policy,
             decision_id=None if decision is None else decision.id,
-            session=session,
-            trace_id=trace_id,
+            session=ask.session,
+            trace_id=ask.trace_id,
         )
-        if self._recorded(exposure):
+        if self._recorded(exposure, ask.span or get_current_span().get_span_context()):
             self._given[about] = given
-        return given.id
+        return given
 
-    def _id(self, about: tuple[str, str, str, str | None], window: int) -> str:
+    def _id(self, about: _About, window: int) -> str:
         """A UUID of version 8 (RFC 9562, section 5.8): a keyed hash."""
         # A text's `repr` is unambiguous, and pure ASCII whatever a token holds.
         digest = blake2b(ascii((window, self._window, about)).encode(), digest_size=16, key=self._key).hexdigest()
         return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-a{digest[17:20]}-{digest[20:]}"
 
-    def _recorded(self, exposure: Exposure) -> bool:
+    def _recorded(self, exposure: Exposure, span: SpanContext) -> bool:
         try:
-            self._journal.record(exposure, get_current_span().get_span_context())
+            self._journal.record(exposure, span)
         except JournalFull:
             self._metrics.dropped.inc()
             return False

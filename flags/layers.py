@@ -1,11 +1,12 @@
 """What the layers of a personalized flag hand to one another."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
 from openfeature.flag_evaluation import Reason
+from opentelemetry.trace import SpanContext
 
 from flags.evaluation import CompiledFlag, Decider, Evaluation
 from flags.subject import Subject
@@ -26,6 +27,7 @@ class Ask:
     `session` is the browsing session that decisions stick to. `supports` says which versions of a component the client
     can render; of components that it leaves out it can render all. `overrides` are variants by flag key, from a signed
     preview: with any of them nothing is decided, recorded or learned. Nothing waits longer than `deadline`.
+    `span` is that of the request, where it is not the current one.
     """
 
     subject: Subject
@@ -34,6 +36,7 @@ class Ask:
     overrides: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     deadline: Deadline | None = None
     trace_id: str | None = None
+    span: SpanContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,8 @@ class OpenFlag:
 
     def given(self, variant: str, by: Decider) -> Evaluation:
         """The answer with this variant, by chance as OpenFeature's reason says (`SPLIT`)."""
-        value = self.flag.definition.variants[variant]
-        return replace(self.default, value=value, variant=variant, reason=Reason.SPLIT, decided_by=by)
+        value, default = self.flag.definition.variants[variant], self.default
+        return Evaluation(default.key, value, variant, Reason.SPLIT, by, default.definitions, default.metadata)
 
     def defaulted(self, why: str) -> Answer:
         """The default and the reason."""

@@ -1,6 +1,5 @@
 """What is counted about flags."""
 
-from collections import Counter as Tally
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -41,7 +40,10 @@ class FlagMetrics:
 
     def evaluated(self, evaluations: Iterable[Evaluation]) -> None:
         """Count answers, with one increment for each who decided."""
-        for decider, count in Tally([evaluation.decided_by for evaluation in evaluations]).items():
+        tally: dict[Decider, int] = {}
+        for evaluation in evaluations:
+            tally[evaluation.decided_by] = tally.get(evaluation.decided_by, 0) + 1
+        for decider, count in tally.items():
             self._evaluations[decider].inc(count)
 
     def evaluated_one(self, evaluation: Evaluation) -> None:

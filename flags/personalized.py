@@ -1,7 +1,7 @@
 """Personalized flags on top of regular ones: layer after layer, until one of them decides."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from openfeature.flag_evaluation import Reason
@@ -10,9 +10,8 @@ from flags.bandit_layer import BanditLayer
 from flags.evaluation import CompiledFlag, Decider, Evaluation, FlagSet
 from flags.layers import PREVIEW, Answer, Ask, Layer, OpenFlag, held_back
 from flags.metrics import FlagMetrics
-from flags.rendering import rendered
+from flags.rendering import Supported, rendered
 from flags.terms import Terms, terms_of
-from personalization.events import Decision
 
 
 class FlagAnswers(Protocol):
@@ -34,25 +33,9 @@ class FlagAnswers(Protocol):
 class ExposureLog(Protocol):
     """Where it is noted that somebody was given a variant."""
 
-    def give(
-        self,
-        evaluation: Evaluation,
-        *,
-        subject: str,
-        session: str | None,
-        decision: Decision | None,
-        trace_id: str | None,
-    ) -> str | None:
-        """The id of the exposure; None where no variant was given. Never waits, never raises."""
+    def give(self, answers: Sequence[Answer], ask: Ask) -> list[str | None]:
+        """The id of the exposure to each answer; None where no variant was given. Never waits, never raises."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """One flag that is asked for."""
-
-    key: str
-    ask: Ask
 
 
 class PersonalizedFlags:
@@ -84,33 +67,37 @@ class PersonalizedFlags:
     async def answer(self, flags: FlagSet, keys: Sequence[str] | None, ask: Ask) -> list[Answer]:
         """One answer for each key, in their order; without keys, for all flags in the order of the definitions."""
         keys = tuple(flags.flags) if keys is None else keys
-        answers = self.at_once(flags, keys, ask)
-        left = [Wanted(key, ask) for key, answer in zip(keys, answers, strict=True) if answer is None]
-        decided = iter(await self.decide(flags, left) if left else ())
-        return [next(decided) if answer is None else answer for answer in answers]
+        found = self.at_once(flags, keys, ask)
+        left = [each for each in found if isinstance(each, OpenFlag)]
+        return settled(found, await self.decide(flags, left) if left else ())
 
-    def at_once(self, flags: FlagSet, keys: Sequence[str], ask: Ask) -> list[Answer | None]:
-        """The answers that need no decision; None for those that `decide` is to be asked for."""
+    def at_once(self, flags: FlagSet, keys: Sequence[str], ask: Ask) -> list[Answer | OpenFlag]:
+        """The answers that need no decision, or one that is at hand; `decide` is to be asked for what is still open."""
+        found = self._found(flags, keys, ask)
+        given = iter(self._given(flags, [each for each in found if isinstance(each, Answer)], ask))
+        return [each if isinstance(each, OpenFlag) else next(given) for each in found]
+
+    def at_hand(self, flags: FlagSet, keys: Sequence[str], ask: Ask) -> list[Answer] | None:
+        """As `answer`, where nothing has to be decided for it; otherwise None, and nothing was given."""
+        found = self._found(flags, keys, ask)
+        answers = [each for each in found if isinstance(each, Answer)]
+        return self._given(flags, answers, ask) if len(answers) == len(found) else None
+
+    async def decide(self, flags: FlagSet, opened: Sequence[OpenFlag]) -> list[Answer]:
+        """The answers to all that a page has open, its decisions taken in one batch. Never raises."""
+        decided = await self._bandit.answers(opened)
+        pairs = zip(opened, decided, strict=True)
+        return [given for each, answer in pairs for given in self._given(flags, [answer], each.ask)]
+
+    def _found(self, flags: FlagSet, keys: Sequence[str], ask: Ask) -> list[Answer | OpenFlag]:
+        """What the layers say, without anything given yet."""
         attributes, terms = flags.attributes_of(ask.subject), self._terms_of(flags)
         found = [self._layered(flags, key, ask, attributes, terms.get(key)) for key in keys]
-        answers = [None if isinstance(each, OpenFlag) else self._finished(flags, each, ask) for each in found]
-        self._metrics.evaluated(each.evaluation for each in answers if each is not None)
-        return answers
-
-    async def decide(self, flags: FlagSet, wanted: Sequence[Wanted]) -> list[Answer]:
-        """The answers to all that a page wants, its decisions taken in one batch. Never raises."""
-        terms = self._terms_of(flags)
-        found = [
-            self._layered(flags, each.key, each.ask, flags.attributes_of(each.ask.subject), terms.get(each.key))
-            for each in wanted
-        ]
-        decided = iter(await self._bandit.answers([each for each in found if isinstance(each, OpenFlag)]))
-        answers = [
-            self._finished(flags, next(decided) if isinstance(each, OpenFlag) else each, want.ask)
-            for each, want in zip(found, wanted, strict=True)
-        ]
-        self._metrics.evaluated(each.evaluation for each in answers)
-        return answers
+        opened = [each for each in found if isinstance(each, OpenFlag)]
+        if not opened:
+            return found
+        decided = iter(self._bandit.at_hand(opened))
+        return [next(decided) if isinstance(each, OpenFlag) else each for each in found]
 
     def _layered(
         self, flags: FlagSet, key: str, ask: Ask, attributes: dict[str, Any], terms: Terms | None
@@ -140,19 +127,17 @@ class PersonalizedFlags:
         answers = (layer.answer(opened) for layer in self._layers)
         return next((answer for answer in answers if answer is not None), opened)
 
-    def _finished(self, flags: FlagSet, answer: Answer, ask: Ask) -> Answer:
-        """The answer as the client can render it, with the exposure of what it really gets."""
-        flag = flags.flags.get(answer.evaluation.key)
-        if flag is not None and ask.supports is not None:
-            evaluation, why = rendered(answer.evaluation, flag.definition, ask.supports)
-            answer = replace(answer, evaluation=evaluation, why=why or answer.why)
-        subject = ask.subject.targeting_key
-        if subject is None or ask.overrides or answer.evaluation.variant is None:
-            return answer
-        exposure_id = self._exposures.give(
-            answer.evaluation, subject=subject, session=ask.session, decision=answer.decision, trace_id=ask.trace_id
-        )
-        return replace(answer, exposure_id=exposure_id)
+    def _given(self, flags: FlagSet, answers: Sequence[Answer], ask: Ask) -> list[Answer]:
+        """The answers as the client can render them, with the exposures of what they really get."""
+        given = [_shown(flags, each, ask.supports) for each in answers] if ask.supports is not None else list(answers)
+        self._metrics.evaluated(each.evaluation for each in given)
+        if ask.subject.targeting_key is None or ask.overrides:
+            return given
+        ids = self._exposures.give(given, ask)
+        return [
+            Answer(each.evaluation, each.decision, exposure_id, each.why)
+            for each, exposure_id in zip(given, ids, strict=True)
+        ]
 
     def _terms_of(self, flags: FlagSet) -> dict[str, Terms]:
         known = self._terms
@@ -160,6 +145,21 @@ class PersonalizedFlags:
             found = ((key, terms_of(flag.definition)) for key, flag in flags.flags.items())
             known = self._terms = (flags, {key: terms for key, terms in found if terms is not None})
         return known[1]
+
+
+def settled(found: Iterable[Answer | OpenFlag], decided: Iterable[Answer]) -> list[Answer]:
+    """All answers, with those that were decided in the places of the open flags."""
+    left = iter(decided)
+    return [next(left) if isinstance(each, OpenFlag) else each for each in found]
+
+
+def _shown(flags: FlagSet, answer: Answer, supports: Supported) -> Answer:
+    """The answer as this client can render it."""
+    flag = flags.flags.get(answer.evaluation.key)
+    if flag is None:
+        return answer
+    evaluation, why = rendered(answer.evaluation, flag.definition, supports)
+    return replace(answer, evaluation=evaluation, why=why or answer.why)
 
 
 def _overridden(flag: CompiledFlag, evaluation: Evaluation, variant: str | None) -> Evaluation:

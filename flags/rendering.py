@@ -20,8 +20,8 @@ Supported = Mapping[str, Sequence[str]]
 
 def version_of(value: FlagValue | None) -> str | None:
     """The version that a component's variant shows (`v2`); None where it is off, or has no versions."""
-    if isinstance(value, Mapping):
-        value = value.get(VERSION)
+    if not isinstance(value, str):
+        value = value.get(VERSION) if isinstance(value, Mapping) else None
     return value if isinstance(value, str) and value != OFF else None
 
 

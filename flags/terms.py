@@ -12,6 +12,7 @@ PERSONALIZED = "personalized"
 FLOOR = "floor"
 HOLDBACK = "holdback"
 AUDIENCE = "audience."
+_PERSONAS = frozenset(Persona)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Terms:
 
     def variants_for(self, definition: FlagDefinition, persona: object) -> tuple[str, ...]:
         """The variants that this persona may see, in the order of the definition."""
-        known = persona if isinstance(persona, str) and persona in frozenset(Persona) else Persona.VISITOR
+        known = persona if isinstance(persona, str) and persona in _PERSONAS else Persona.VISITOR
         allowed = self.audiences.get(known)
         return tuple(each for each in definition.variants if allowed is None or each in allowed)
 
@@ -40,8 +41,9 @@ class Terms:
 
         Empty where that leaves less than two, and there is nothing to decide.
         """
-        seen = self.variants_for(definition, persona)
-        actions = tuple(each for each in seen if can_render(definition, definition.variants[each], supports))
+        actions = self.variants_for(definition, persona)
+        if supports is not None:
+            actions = tuple(each for each in actions if can_render(definition, definition.variants[each], supports))
         return actions if len(actions) > 1 else ()
 
 

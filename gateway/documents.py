@@ -129,6 +129,26 @@ class Documents:
             self._limits.note(operation.over)
         return operation
 
+    def at_hand(self, request: GraphQLRequest) -> Operation | None:
+        """The operation of a request whose document is known and of which there is nothing to tell; not counted.
+
+        None for all others: `operation` does what is to be done for them.
+        """
+        persisted = request.extensions.get("persistedQuery") if request.extensions else None
+        if (persisted is None) is (request.query is None):
+            return None
+        try:
+            key = _hash(request.query) if request.query is not None else _key(persisted)[0]
+        except RequestError:
+            return None
+        document = self._trusted.get(key) or self._kept.get(key)
+        if document is None or not (document.trusted or self._settings.documents_mode is DocumentsMode.OFF):
+            return None
+        operation = document.operations.get(request.operation_name)
+        if operation is None or operation.over or not self._limits.allow_cost(operation.cost(request.variables)):
+            return None
+        return operation
+
     def found_again(self, times: int = 1) -> None:
         """Count operations that were found by the bytes of a request."""
         self._hits.inc(times)

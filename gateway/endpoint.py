@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.answer import Answer
 from gateway.documents import GraphQLRequest, Operation
-from gateway.errors import INTERNAL, MethodNotAllowed, NotAcceptable, RequestIncomplete
+from gateway.errors import INTERNAL, MethodNotAllowed, NotAcceptable, RequestError, RequestIncomplete
 from gateway.exchange import Asked, Exchange, Visit, too_late
 from gateway.execution.engine import Engine
 from gateway.execution.masking import refusal
@@ -48,6 +48,10 @@ class OperationSource(Protocol):
 
     def operation(self, request: GraphQLRequest) -> Operation:
         """The operation a request means. Raises `RequestError`."""
+        ...
+
+    def at_hand(self, request: GraphQLRequest) -> Operation | None:
+        """The operation of a request of which there is nothing to tell, where it is known; not counted."""
         ...
 
     def found_again(self, times: int = 1) -> None:
@@ -117,14 +121,30 @@ class GraphQLEndpoint:
             self._answers.labels(code).inc()
 
     def known(self, body: bytes) -> Asked | None:
-        """What a body asks for that came before."""
-        return self._requests.find(body)
+        """What a body asks for that came before, or asks for what came before with other variables."""
+        return self._requests.find(body) or self._read_now(body)
 
     def answered(self, requests: int) -> None:
         """So many requests that came before were answered elsewhere, without errors."""
         self._documents.found_again(requests)
         self._ok.inc(requests)
         self._short.inc(requests)
+
+    def _read_now(self, body: bytes) -> Asked | None:
+        """What a body asks for, where its document is known; it is held for the ordinary way, if it goes that way."""
+        if len(body) > self._max_body_bytes:
+            return None
+        try:
+            incoming = from_body(body)
+            operation = self._documents.at_hand(incoming)
+            if operation is None or operation.incremental or operation.kind is not OperationType.QUERY:
+                return None
+            asked = Asked(operation, self._engine.ready(operation, incoming.variables, in_parts=False))
+        except RequestError:  # the ordinary way says what is wrong
+            return None
+        self._requests.keep(body, asked)
+        self._requests.hold(body, asked)
+        return asked
 
     async def _respond(self, request: Request, answer: Answer) -> str:
         """Answer the request; the code of the first error in it, or `OK`."""

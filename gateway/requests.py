@@ -18,7 +18,7 @@ class KnownRequests:
 
     A body is kept when it comes a second time, so that those that come once, with variables of their own, push nobody
     out. Left out is what must be looked at each time: operations in parts, what is over a limit, and documents that are
-    logged as not trusted.
+    logged as not trusted. Whatever was read last is `held` for whoever asks for it next.
     """
 
     def __init__(self, size: int, mode: DocumentsMode) -> None:
@@ -26,13 +26,19 @@ class KnownRequests:
         self._mode = mode
         self._seen: set[int] = set()
         self._seen_before: set[int] = set()
+        self._held: tuple[bytes, Asked] | None = None
 
     def find(self, body: bytes) -> Asked | None:
         """What this body asks for; None when it has to be read."""
         try:  # a third of what `get` of cachetools takes
             return self._known[body]
         except KeyError:
-            return None
+            held = self._held
+            return held[1] if held is not None and held[0] == body else None
+
+    def hold(self, body: bytes, asked: Asked) -> None:
+        """Remember what a body asks for until another one is held."""
+        self._held = (body, asked)
 
     def keep(self, body: bytes, asked: Asked) -> None:
         """Remember what a body asks for."""

@@ -1,9 +1,9 @@
-"""The short way: a visitor who came before asks what was asked before, and all of it is kept or at hand.
+"""The short way: a visitor who came before asks what was asked before, and nothing of it has to be waited for.
 
-Who asks is found by the bytes of the headers, what is asked by the bytes of the body; what is left is planned for all
-visitors of their kind (gateway/execution/answer_plan.py). The answer is put together below Starlette, without a request
-object, a task, a timer or an executor, for there is nothing to wait for and so nothing to cut short.
-Whatever needs more (a newcomer, a token, a preview, a trace that is recorded, a value that has to be made) goes the
+Who asks is found by the bytes of the headers, what is asked by the bytes of the body, or in it; what is left is planned
+for all visitors of their kind (gateway/execution/answer_plan.py). The answer is put together below Starlette, without a
+request object, a task, a timer or an executor, for there is nothing to wait for and so nothing to cut short.
+Whatever needs more (a newcomer, a token, a preview, a trace that is recorded, a value that has to be read) goes the
 ordinary way, from the beginning, and is answered the same.
 """
 
@@ -35,7 +35,6 @@ from gateway.request_tracing import Tracing
 from gateway.traced_answer import trace_headers
 from gateway.visits import Visits
 from personalization.errors import JournalFull
-from personalization.events import Decision
 from resolvers.plans import Turn
 from resolvers.viewer import Audience, Viewer
 
@@ -116,7 +115,7 @@ class Shortcut:
         self._plans: LRUCache[tuple[Kind, Ready], Planned] = LRUCache(PLANS)
         self._classified: object = None
         self._until = datetime.min.replace(tzinfo=UTC)
-        self._served: list[tuple[AnswerPlan, Sequence[Decision]]] = []
+        self._served: list[tuple[AnswerPlan, Turn]] = []
 
     def caller(self, scope: Scope) -> Caller | None:
         """Who sends this, where the short way is open to them."""
@@ -151,7 +150,7 @@ class Shortcut:
             return None
         if found is None or not self._recorded(found, span):
             return None
-        self._count(planned.plan, found.decided)
+        self._count(planned.plan, turn)
         cache_control = asked.operation.cache_control
         age = self._engine.age_of(found.cells) if "max-age" in cache_control else 0
         return Whole(found.body, cache_control, age)
@@ -210,20 +209,22 @@ class Shortcut:
             return False
         return True
 
-    def _count(self, plan: AnswerPlan, decided: Sequence[Decision]) -> None:
-        """Note an answer; the metrics learn of all that were given in one turn of the loop, when it ends."""
+    def _count(self, plan: AnswerPlan, turn: Turn) -> None:
+        """Note an answer; what is left to do, and the metrics, follow for all of a turn of the loop when it ends."""
         if not self._served:
             asyncio.get_running_loop().call_soon(self._settle)
-        self._served.append((plan, decided))
+        self._served.append((plan, turn))
 
     def _settle(self) -> None:
         served, self._served = self._served, []
         self._visits.viewers.came_again(len(served))
         self._endpoint.answered(len(served))
-        for plan, decided in served:
+        for plan, turn in served:
             plan.settle()
-            for decision in decided:
+            for decision in turn.decided:
                 self._decisions.count(decision)
+            for do in turn.left:
+                do()
 
 
 class ShortWay:

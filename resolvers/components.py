@@ -1,6 +1,6 @@
 """UI components: which are on, in which version, and who decided."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -8,8 +8,11 @@ import strawberry
 from strawberry import ID, Info
 from strawberry.scalars import JSON
 
-from flags.components import ComponentChoice, ComponentReason, Slot
+from flags.components import ComponentChoice, ComponentReason, Components, Slot
 from flags.evaluation import Decider
+from flags.layers import Answer, Ask
+from flags.personalized import PersonalizedFlags
+from flags.subject import Attribute, Subject
 from personalization import events
 from resolvers.cache_control import CacheControl, CacheScope
 from resolvers.context import Context, ContextArgument, EffectiveContext
@@ -17,6 +20,8 @@ from resolvers.cost import Cost, ListSize
 from resolvers.errors import InvalidArgument
 from resolvers.fallbacks import CALLERS_FAULT, AnswerMode
 from resolvers.fields import listed, resolved
+from resolvers.observing import policy_tags, segment_tag, settled
+from resolvers.plans import GivenOnce, Turn
 from resolvers.recommendations import Decision
 from resolvers.sources.source import MAX_PAGE
 from resolvers.visit import Visit
@@ -25,7 +30,7 @@ _LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenVariant:
     """A variant of a flag that a viewer was given, as `Exposure` shows it."""
 
     id: str | None
@@ -77,17 +82,17 @@ class Piece:
         return self.choice.decision
 
     @property
-    def exposure(self) -> Given | None:
+    def exposure(self) -> GivenVariant | None:
         """What to report when the viewer has seen it; None where no flag gave a variant."""
         choice = self.choice
         if choice.flag_key is None or choice.variant is None:
             return None
-        return Given(choice.exposure_id, choice.flag_key, choice.variant, choice.decided_by)
+        return GivenVariant(choice.exposure_id, choice.flag_key, choice.variant, choice.decided_by)
 
 
 @strawberry.type(description="A variant of a flag that the viewer was given.")
 class Exposure:
-    """Shows a `Given`."""
+    """Shows a `GivenVariant`."""
 
     id: ID | None = listed(
         "Give it back with the events `rendered` and `seen`. Null for the public default, for previews, and "
@@ -126,10 +131,66 @@ async def _components(
     visit = info.context
     used, mode = await _asked_for(visit, context)
     slots = visit.components.slots(visit.flags.flags, names, page)
-    keys = [slot.flag.definition.key for slot in slots if isinstance(slot, Slot)]
-    answers = iter(await visit.flags.answer(keys, used))
-    choices = (slot.choice(next(answers)) if isinstance(slot, Slot) else slot for slot in slots)
-    return [Piece(choice, mode) for choice in choices]
+    return _pieces(slots, await visit.flags.answer(_keys(slots), used), mode)
+
+
+def _keys(slots: Sequence[Slot | ComponentChoice]) -> list[str]:
+    """The flags that are to be asked."""
+    return [slot.flag.definition.key for slot in slots if isinstance(slot, Slot)]
+
+
+def _pieces(slots: Sequence[Slot | ComponentChoice], answers: Sequence[Answer], mode: AnswerMode) -> list[Piece]:
+    """What stands in the slots by the answers of their flags."""
+    left = iter(answers)
+    return [Piece(slot.choice(next(left)) if isinstance(slot, Slot) else slot, mode) for slot in slots]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedComponents:
+    """The plan for a context: flags asked for each viewer, as long as nothing has to be decided for it.
+
+    `traits` are what rules read of the context.
+    """
+
+    components: Components
+    flags: PersonalizedFlags
+    names: Sequence[str] | None
+    page: str | None
+    traits: Mapping[str, Attribute]
+    supports: Mapping[str, Sequence[str]] | None
+    tags: frozenset[str]
+
+    def given(self, turn: Turn) -> GivenOnce | None:
+        """As `Plan.given`."""
+        flags = self.components.current
+        if flags.timed:  # what it gives is good for this moment alone
+            return None
+        slots = self.components.slots(flags, self.names, self.page)
+        subject = Subject(turn.subject, self.traits)
+        ask = Ask(subject, turn.session, self.supports, trace_id=turn.trace_id, span=turn.span)
+        answers = self.flags.at_hand(flags, _keys(slots), ask)
+        if answers is None or not settled(answers):
+            return None
+        return GivenOnce(_pieces(slots, answers, AnswerMode.PERSONALIZED), self.tags | policy_tags(answers))
+
+    def settle(self) -> None:
+        """As `Plan.settle`: flags count their answers themselves."""
+
+
+def _planned(
+    visit: Visit, _place: str, context: EffectiveContext | None, arguments: Mapping[str, Any]
+) -> PlannedComponents | None:
+    if context is None:
+        return None
+    return PlannedComponents(
+        components=visit.components,
+        flags=visit.flags.answers,
+        names=arguments.get("names"),
+        page=arguments.get("page"),
+        traits=context.flag_subject().attributes,
+        supports=dict(context.supports) if context.supports is not None else None,
+        tags=frozenset() if context.segment is None else frozenset({segment_tag(context.segment)}),
+    )
 
 
 async def _asked_for(visit: Visit, claimed: Context | None) -> tuple[EffectiveContext | None, AnswerMode]:
@@ -164,4 +225,5 @@ class ComponentQueries:
             Cost(weight=1),
             ListSize(assumed_size=20, slicing_arguments=["names"]),
         ],
+        plan=_planned,
     )

@@ -1,6 +1,6 @@
 """What a making read of its visit: the members of contexts, and what no shared value may depend on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, cast
 
@@ -34,6 +34,16 @@ MEMBERS: Final = frozenset(each.name for each in fields(EffectiveContext))
 def policy_tag(policy: str) -> str:
     """The tag of what a decision of this policy went into."""
     return f"policy:{policy}"
+
+
+def policy_tags(answers: Iterable[Answer]) -> set[str]:
+    """The tags of the policies that decided in these answers."""
+    return {policy_tag(answer.decision.policy) for answer in answers if answer.decision is not None}
+
+
+def settled(answers: Iterable[Answer]) -> bool:
+    """Whether these answers would be the same again."""
+    return all(answer.why in SETTLED for answer in answers)
 
 
 def segment_tag(segment: str) -> str:
@@ -160,9 +170,9 @@ class ObservedFlags:
                 self._reads.note(name)
             if context.segment is not None:
                 self._reads.tags.add(segment_tag(context.segment))
-        self._reads.tags |= {policy_tag(answer.decision.policy) for answer in answers if answer.decision is not None}
+        self._reads.tags |= policy_tags(answers)
         self._reads.private = self._reads.private or self.flags.timed
-        self._reads.fell_back = self._reads.fell_back or any(answer.why not in SETTLED for answer in answers)
+        self._reads.fell_back = self._reads.fell_back or not settled(answers)
         return answers
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from opentelemetry.trace import Tracer
 
 from flags.evaluation import FlagSet
-from flags.layers import Answer, Ask
-from flags.personalized import PersonalizedFlags, Wanted
+from flags.layers import Answer, Ask, OpenFlag
+from flags.personalized import PersonalizedFlags, settled
 from resolvers.batching import BatchLoader, LoaderMetrics
 from resolvers.context import EffectiveContext
 
@@ -20,22 +20,24 @@ class PageFlags:
         self, flags: FlagSet, answers: PersonalizedFlags, ask_of: AskOf, *, tracer: Tracer, metrics: LoaderMetrics
     ) -> None:
         self.flags = flags
-        self._answers = answers
+        self.answers = answers
         self._ask_of = ask_of
         self._tracer = tracer
         self._metrics = metrics
+        self._open: dict[tuple[str, EffectiveContext], OpenFlag] = {}
         self._decisions: BatchLoader[tuple[str, EffectiveContext], Answer] | None = None
 
     async def answer(self, keys: Sequence[str], context: EffectiveContext | None) -> list[Answer]:
         """One answer for each key, in their order; without a context the public default. Never raises."""
-        answers = self._answers.at_once(self.flags, keys, self._ask_of(context))
-        left = [key for key, answer in zip(keys, answers, strict=True) if answer is None]
-        if context is None or not left:
-            return [answer for answer in answers if answer is not None]
+        found = self.answers.at_once(self.flags, keys, self._ask_of(context))
+        opened = [each for each in found if isinstance(each, OpenFlag)]
+        if context is None or not opened:
+            return settled(found, ())
         if self._decisions is None:  # made when it is needed: most pages are kept
             self._decisions = BatchLoader("flags", self._decide, tracer=self._tracer, metrics=self._metrics)
-        decided = iter(await self._decisions.load_many([(key, context) for key in left]))
-        return [next(decided) if answer is None else answer for answer in answers]
+        asked = [(each.key, context) for each in opened]
+        self._open.update(zip(asked, opened, strict=True))
+        return settled(found, await self._decisions.load_many(asked))
 
     def cancel(self) -> None:
         """Stop what nobody waits for any more."""
@@ -43,5 +45,4 @@ class PageFlags:
             self._decisions.cancel()
 
     async def _decide(self, asked: Sequence[tuple[str, EffectiveContext]]) -> list[Answer]:
-        asks = {context: self._ask_of(context) for _, context in asked}
-        return await self._answers.decide(self.flags, [Wanted(key, asks[context]) for key, context in asked])
+        return await self.answers.decide(self.flags, [self._open[each] for each in asked])

@@ -4,7 +4,7 @@ A resolver works for one visit and may wait. What it finds out of a context is t
 is, save who they are; a plan holds it, and gives the field's value to any of them without waiting.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -20,7 +20,8 @@ from resolvers.visit import Visit
 class Turn:
     """One asking: for whom, in which trace, which is not recorded, and the decisions that went into the answer.
 
-    `keys` are those of values that are kept for this viewer alone, by what makes them.
+    `keys` are those of values that are kept for this viewer alone, by what makes them. `left` is what is left to be
+    done once the answer is out.
     """
 
     subject: str
@@ -29,12 +30,11 @@ class Turn:
     trace_id: str
     keys: dict[Any, bytes] = field(default_factory=dict)
     decided: list[Decision] = field(default_factory=list)
+    left: list[Callable[[], object]] = field(default_factory=list)
 
 
 class Given(Protocol):
-    """What a plan gives. Values that are `alike` are told the same but for `own`, a text that is found nowhere else in
-    them, and for `kept`, what is ready by response name.
-    """
+    """What a plan gives."""
 
     @property
     def value(self) -> Any:
@@ -42,19 +42,38 @@ class Given(Protocol):
         ...
 
     @property
-    def alike(self) -> Hashable:
-        """The same for values that are alike."""
+    def alike(self) -> Hashable | None:
+        """The same for values that are told the same, but for `own` and `kept`; None for one that is like no other."""
         ...
 
     @property
     def own(self) -> str:
-        """This value's own text; empty where it has none."""
+        """A text that is found nowhere else in the value; empty where it has none."""
         ...
 
     @property
     def kept(self) -> Mapping[str, object]:
-        """What is ready in it."""
+        """What is ready in it, by response name."""
         ...
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """Those of what it stands on that may be replaced as a whole."""
+        ...
+
+
+class GivenOnce:
+    """A value like no other."""
+
+    __slots__ = ("tags", "value")
+
+    alike = None
+    own = ""
+    kept: Mapping[str, object] = MappingProxyType({})
+
+    def __init__(self, value: object, tags: frozenset[str]) -> None:
+        self.value = value
+        self.tags = tags
 
 
 class Plan(Protocol):
@@ -91,9 +110,10 @@ class Constant:
 
     __slots__ = ("value",)
 
-    alike = None
+    alike = ()
     own = ""
     kept: Mapping[str, object] = MappingProxyType({})
+    tags: frozenset[str] = frozenset()
 
     def __init__(self, value: object) -> None:
         self.value = value

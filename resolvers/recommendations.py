@@ -26,7 +26,7 @@ from resolvers.plans import Turn
 from resolvers.sources import source
 from resolvers.sources.source import ShelfKind, ShelfQuery
 from resolvers.strongest import StrongestCategories
-from resolvers.visit import StandingPlace, Visit
+from resolvers.visit import ReadyPlace, StandingPlace, Visit
 
 SHELVES = CacheControl(max_age=60, scope=CacheScope.SEGMENT, swr=30)
 _BESTSELLERS = ShelfAction.BESTSELLERS.value
@@ -204,6 +204,8 @@ class GivenShelf:
 
     __slots__ = ("decision", "kept", "own", "query")
 
+    tags: frozenset[str] = frozenset()
+
     def __init__(self, decision: events.Decision, query: ShelfQuery, kept: Mapping[str, object]) -> None:
         self.decision = decision
         self.query = query
@@ -257,17 +259,19 @@ class PlannedShelf:
     `strongest` are the categories it was made with; once the persona has others, it is good no more.
     """
 
-    __slots__ = ("_categories", "_lottery", "_persona", "_shelves", "_strongest")
+    __slots__ = ("_categories", "_lottery", "_persona", "_shelves", "_source", "_strongest")
 
     def __init__(
         self,
         lottery: Lottery,
+        shop: source.CommerceSource,
         categories: StrongestCategories,
         persona: Persona,
         strongest: tuple[str, ...],
         shelves: Mapping[str, tuple[ShelfQuery, StandingPlace]],
     ) -> None:
         self._lottery = lottery
+        self._source = shop
         self._categories = categories
         self._persona = persona
         self._strongest = strongest
@@ -279,7 +283,7 @@ class PlannedShelf:
             return None
         decision = self._lottery.draw(turn)
         query, place = self._shelves[decision.action]
-        kept = place.look()
+        kept = place.look() or self._filled(query, place, turn)
         if kept is None:
             return None
         turn.decided.append(decision)
@@ -289,6 +293,11 @@ class PlannedShelf:
         """As `Plan.settle`; decisions are counted one by one."""
         for _, place in self._shelves.values():
             place.settle()
+
+    def _filled(self, query: ShelfQuery, place: ReadyPlace, turn: Turn) -> Mapping[str, object] | None:
+        """What is made of a shelf that is not kept, where its products are."""
+        products = self._source.shelf_at_hand(query)
+        return place.fill(Refill(products, query), turn.left) if products is not None else None
 
 
 def _planned(
@@ -311,7 +320,14 @@ def _planned(
     places = {action: (query, standing) for action, query in shelves.items() if (standing := place_of(query))}
     if len(places) < len(shelves):
         return None
-    return PlannedShelf(visit.decisions.lottery(question), visit.strongest, context.persona, strongest, places)
+    return PlannedShelf(
+        lottery=visit.decisions.lottery(question),
+        shop=visit.source,
+        categories=visit.strongest,
+        persona=context.persona,
+        strongest=strongest,
+        shelves=places,
+    )
 
 
 @strawberry.type

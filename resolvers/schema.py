@@ -9,10 +9,10 @@ import strawberry
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema
 from strawberry.printer import print_schema
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
+from resolvers.arguments import conversion
 from resolvers.basket import BasketMutations, BasketQueries
 from resolvers.catalog import CatalogQueries
 from resolvers.components import ComponentQueries
@@ -72,24 +72,17 @@ def executable(schema: strawberry.Schema) -> GraphQLSchema:
 
 
 class Called:
-    """The resolver of a field with arguments, which come as graphql-core coerced them."""
+    """The resolver of a field with arguments, which come as graphql-core coerced them and are converted here."""
 
-    __slots__ = ("_definition", "_resolve", "_schema", "_takes")
+    __slots__ = ("_resolve", "_takes", "convert")
 
     def __init__(self, definition: StrawberryField, schema: strawberry.Schema) -> None:
-        self._definition = definition
-        self._schema = schema
+        self.convert = conversion(schema, definition.arguments)
         self._resolve = _function(definition)
         self._takes = frozenset(signature(self._resolve).parameters)
 
     def __call__(self, source: Any, info: Any, **arguments: Any) -> Any:
         return self._call(source, info, self.convert(arguments))
-
-    def convert(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Coerced arguments as the resolver takes them: by its own names, input objects as objects."""
-        schema = self._schema
-        scalars = schema.schema_converter.scalar_registry
-        return convert_arguments(dict(arguments), self._definition.arguments, scalars, schema.config)
 
     def given(self, arguments: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
         """A resolver for these arguments, converted once for any number of calls."""

@@ -32,11 +32,19 @@ class Keeper(Protocol):
         ...
 
 
-ReadyPlace = Callable[[], Mapping[str, object] | None]
-"""What is kept there now, ready, by response name; None when there is nothing, so that the object has to be filled."""
+class ReadyPlace(Protocol):
+    """Where the selections of a field are kept for one object, ready, by response name."""
+
+    def __call__(self) -> Mapping[str, object] | None:
+        """What is kept there now; None when there is nothing, so that the object has to be filled."""
+        ...
+
+    def fill(self, filled: object, left: list[Callable[[], object]]) -> Mapping[str, object] | None:
+        """What is selected of this object, if all in it is kept already; otherwise None. To keep it is `left` to do."""
+        ...
 
 
-class StandingPlace(Protocol):
+class StandingPlace(ReadyPlace, Protocol):
     """A place that is looked at for many visits."""
 
     def look(self) -> Mapping[str, object] | None:

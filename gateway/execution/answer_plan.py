@@ -1,9 +1,10 @@
 """An operation planned for all who have one context: what is kept is looked up, decisions are taken, bytes are joined.
 
-Nothing here waits. What a plan cannot answer (something is not kept any more, for one) is executed as ever.
+Nothing here waits. What is not kept is made where all that goes into it is at hand; what a plan cannot answer is
+executed as ever.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,15 +63,23 @@ class OwnKey:
         return self.lookup.key_of(self.form, self.audience, read)
 
 
+Make = Callable[[Turn, bytes], bytes | None]
+"""Makes a value that is to be kept under a key; None where that cannot be done at once."""
+
+
 @dataclass(slots=True)
 class KeptStep:
-    """A root field that is kept, under one key for all or under one for each; `hits` are not counted yet."""
+    """A root field that is kept, under one key for all or under one for each; `hits` are not counted yet.
+
+    `make` is asked for what is not kept, once all else is there, for whoever asks may be told of it only once.
+    """
 
     place: int
     form: Form
     key: bytes | OwnKey
     details: FieldDetailsList
     path: Path
+    make: Make | None = None
     hits: int = 0
 
 
@@ -91,6 +100,8 @@ class PlannedStep:
         if given is None:
             return None
         alike = given.alike
+        if alike is None:
+            return encode(self._complete(given.value))
         mould = self._moulds.get(alike)
         if mould is None:
             if len(self._moulds) >= MOULDS:
@@ -132,16 +143,27 @@ class AnswerPlan:
         """Whether values depend on what they did when this was planned."""
         return self._lore == self._cache.lore
 
+    @property
+    def is_promising(self) -> bool:
+        """Whether what nobody makes here is kept."""
+        return all(
+            step.make is not None or not isinstance(step.key, bytes) or self._cache.find(step.key) is not None
+            for step in self._kept
+        )
+
     def answer(self, turn: Turn) -> AtOnce | None:
         """The answer for whoever asks; None where it has to be executed. Raises whatever a plan or completion does."""
         row, cells, hits, find = self._row.copy(), [], [], self._cache.find
-        now, watched = self._cache.now(), self._lookup.is_watched
+        now, watched, missing = self._cache.now(), self._lookup.is_watched, []
         for step in self._kept:
             key = step.key if step.key.__class__ is bytes else step.key.of(turn)  # type: ignore[union-attr]
             cell = find(key)
             text = cell.text(now) if cell is not None else None
             if cell is None or text is None:
-                return None
+                if step.make is None:
+                    return None
+                missing.append((step, step.make, key))
+                continue
             if not watched and cell.is_fresh(now):
                 hits.append(step)
             elif not self._tended(step, cell, text, now):
@@ -153,6 +175,11 @@ class AnswerPlan:
             if text is None:
                 return None
             row[each.place] = text
+        for step, make, key in missing:
+            made = make(turn, key)
+            if made is None:
+                return None
+            row[step.place] = made
         for hit in hits:
             hit.hits += 1
         return AtOnce(b"".join(row), cells, turn.decided)

@@ -24,7 +24,23 @@ from gateway.execution.executor import KeepingExecutor
 from gateway.execution.forms import TYPENAME
 from gateway.execution.leaves import Complete, NotPlain, leaf, leaf_of, present
 
-__all__ = ["Complete", "NotPlain", "compiled"]
+__all__ = ["Complete", "NotPlain", "completion_of"]
+
+
+def completion_of(executor: KeepingExecutor, type_: GraphQLOutputType, details: FieldDetailsList) -> Complete:
+    """As `compiled`, once for all executions of an operation."""
+    if len(details) > 1:
+        return compiled(executor, type_, details)
+    known, key = executor.forms.completions, (id(type_), id(details[0].node))
+    if key not in known:
+        try:
+            known[key] = compiled(executor, type_, details)
+        except NotPlain:
+            known[key] = None
+    complete: Complete | None = known[key]
+    if complete is None:
+        raise NotPlain
+    return complete
 
 
 def compiled(executor: KeepingExecutor, type_: GraphQLOutputType, details: FieldDetailsList) -> Complete:

@@ -36,13 +36,15 @@ from gateway.execution.forms import Forms
 from gateway.execution.keeping import Keeping, Note
 from gateway.execution.kept import Kept
 from gateway.execution.lanes import Lanes, lanes_of
-from gateway.execution.lookup import Lookup
 from resolvers.caching.cell import Cell
 from resolvers.visit import Visit
 
 Result = ExecutionResult | ExperimentalIncrementalExecutionResults
 
 MAX_VARIABLE_ERRORS = 20
+_MOST_HOPE = 8
+"""So many plans may fail, one after the other, until what was asked for once has to be asked for again."""
+
 _SETTLEMENTS = 16
 """How many outcomes of `@skip` and `@include` are kept ready for an operation."""
 
@@ -141,6 +143,7 @@ class Engine:
         completed = await result if inspect.isawaitable(result) else result
         if lanes is not None and isinstance(completed, ExecutionResult) and not completed.errors:
             lanes.warm = True
+            _raise_hope(executor.forms, 1)
         return completed
 
     def plan(self, ready: Ready, visit: Visit) -> AnswerPlan | None:
@@ -148,11 +151,26 @@ class Engine:
 
         The visit is held on to by the plan, to make others like it.
         """
-        lanes, keeper, keeping = ready.lanes, ready.keeper, self._keeping
-        if lanes is None or keeper is None or keeping is None or not lanes.warm:
+        keeping = self._keeping
+        if keeping is None:
             return None
-        visit.keeper = lookup = Lookup(keeper, visit)
-        return lanes.plan(visit, lookup, keeping.cache)
+        if ready.keeper is None:
+            return self._first_plan(ready, visit, keeping)
+        lanes = ready.lanes
+        return lanes.plan(visit, ready.keeper.for_visit(visit)) if lanes is not None and lanes.warm else None
+
+    def _first_plan(self, ready: Ready, visit: Visit, keeping: Keeping) -> AnswerPlan | None:
+        """A plan for what was not executed yet, as long as such plans find what they look for."""
+        forms = self._forms(ready.prepared, ready.values.coerced, keeping)
+        if not forms.hope:
+            return None
+        forms.hope -= 1
+        self._keeper(ready, keeping)
+        executor = self._keeper(ready, keeping).for_visit(visit)
+        plan = ready.lanes.plan(visit, executor) if ready.lanes is not None else None
+        if plan is not None and plan.is_promising:
+            _raise_hope(forms, 2)
+        return plan
 
     def age(self, result: ExecutionResult) -> int:
         """Seconds since the oldest kept value in a result was made; 0 where nothing was kept."""
@@ -212,6 +230,10 @@ class Engine:
         if prepared is None:
             prepared = self._prepared[key] = _take_apart(operation, whole)
         return prepared
+
+
+def _raise_hope(forms: Forms, by: int) -> None:
+    forms.hope = min(_MOST_HOPE, forms.hope + by)
 
 
 def _take_apart(operation: Operation, whole: bool) -> _Prepared:

@@ -15,6 +15,8 @@ from graphql import (
     GraphQLObjectType,
     GraphQLResolveInfo,
     get_named_type,
+    get_nullable_type,
+    is_list_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.values import get_argument_values
@@ -22,12 +24,15 @@ from graphql.pyutils import Path
 
 from gateway.execution.forms import CONTEXT, Form, Forms
 from gateway.execution.keeping import NOT_ALLOWED, PRIVATE, Keeping, Unit
-from gateway.execution.kept import Kept
-from gateway.execution.lookup import Lookup, Place
+from gateway.execution.kept import Kept, encode
+from gateway.execution.leaves import Complete
+from gateway.execution.lookup import Left, Lookup, Place
 from gateway.execution.making import MakingExecutor
 from resolvers.cache_control import CacheScope
+from resolvers.caching.cell import Cell
 from resolvers.context import Context
 from resolvers.observing import AUDIENCE, Reads
+from resolvers.plans import Plan, Turn
 from resolvers.schema import CONVERT
 from resolvers.visit import Visit
 
@@ -50,9 +55,13 @@ class KeepingExecutor(MakingExecutor):
         executor.pending_incremental_futures = set()
         executor.background_futures = set()
         executor.context_value = visit
-        executor.began, executor.epoch = self.keeping.cache.now(), self.keeping.cache.epoch
+        executor.begin()
         executor.lookup = visit.keeper = Lookup(executor, visit)
         return executor
+
+    def begin(self) -> None:
+        """Make from here on: what is purged from now on is not kept."""
+        self.began, self.epoch = self.keeping.cache.now(), self.keeping.cache.epoch
 
     def form_of(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Form:
         """The form of a field."""
@@ -273,6 +282,40 @@ class KeepingExecutor(MakingExecutor):
         """What `Maker` promises."""
         filling = self._anew(visit)._filling
         return await filling(place.form, place.parent, source, place.details, place.path, None)
+
+    def field_of_kept(self, source: Any, place: Place, key: bytes, left: Left) -> Kept | None:
+        """What `Maker` promises."""
+        self.begin()
+        type_ = get_nullable_type(place.parent.fields[place.identified.field].type)
+        item = cast("GraphQLObjectType", get_named_type(type_))
+        identify = self.keeping.kinds.entities.get(item.name)
+        if identify is None or not is_list_type(type_):
+            return None
+        form, values = self.forms.of_object(self, item, place.details), self.variable_values.coerced
+        entities = getattr(source, place.identified.field)
+        found = self.lookup.find_all(form, [form.key(identify(each).encode(), values) for each in entities])
+        if found is None:
+            return None
+        text = self._kept_later(place.form, key, Unit(Reads(AUDIENCE), {place.form.name}), found, left)
+        return Kept(Cell(key, place.form.name), text)
+
+    def planned(self, form: Form, plan: Plan, complete: Complete, turn: Turn, key: bytes) -> bytes | None:
+        """What a plan gives whoever asks, to be kept under their key; None where it gives nothing.
+
+        For forms whose keys hold all that their values may depend on.
+        """
+        self.begin()
+        given = plan.given(turn)
+        if given is None:
+            return None
+        unit = Unit(Reads(AUDIENCE), {form.name, *given.tags})
+        return self._kept_later(form, key, unit, complete(given.value), turn.left)
+
+    def _kept_later(self, form: Form, key: bytes, unit: Unit, value: Any, left: Left) -> bytes:
+        """The JSON of a value that is kept when the answer is out, unless it is purged until then."""
+        self.missed(form)
+        left.append(partial(self.keeping.cache.keep, key, form.name, self.made(form, unit, value)))
+        return encode(value)
 
     def _anew(self, visit: Visit) -> "KeepingExecutor":
         anew = self.for_visit(visit)

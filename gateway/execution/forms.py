@@ -97,7 +97,8 @@ class Collector(Protocol):
 class Forms:
     """The forms of one operation, once `@skip` and `@include` are settled. Shared by all its executions.
 
-    `entities` are the object types that are kept by themselves.
+    `entities` are the object types that are kept by themselves. `hope` says how often what is asked for the first time,
+    with variables of its own, is worth a plan.
     """
 
     def __init__(self, schema: GraphQLSchema, entities: frozenset[str]) -> None:
@@ -107,6 +108,8 @@ class Forms:
         self._of_objects: dict[tuple[str, int], Form] = {}
         self.subfields: dict[tuple[str, int], CollectedFields] = {}
         self.walks: dict[tuple[int, int], Any] = {}
+        self.completions: dict[tuple[int, int], Any] = {}
+        self.hope = 0
 
     def is_entity(self, type_: GraphQLNamedType) -> bool:
         """Whether objects of this type are kept by themselves."""

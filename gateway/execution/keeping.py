@@ -21,7 +21,7 @@ PRIVATE: Final = "private"
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """An object type whose objects have an `identity` and may have `kept` selections of one `field`.
+    """An object type whose objects have an `identity` and may have `kept` selections of one `field`, their attribute.
 
     `refill` gives, for an identity, an object with that field read anew.
     """

@@ -9,6 +9,7 @@ be read, all lanes together can be planned (answer_plan.py).
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from inspect import isawaitable
 from typing import Any, cast
 
@@ -18,8 +19,8 @@ from graphql.execution.collect_fields import FieldDetailsList, collect_fields
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
 
-from gateway.execution.answer_plan import AnswerPlan, KeptStep, OwnKey, PlannedStep
-from gateway.execution.completion import Complete, NotPlain, compiled
+from gateway.execution.answer_plan import AnswerPlan, KeptStep, Make, OwnKey, PlannedStep
+from gateway.execution.completion import Complete, NotPlain, completion_of
 from gateway.execution.executor import KeepingExecutor
 from gateway.execution.forms import TYPENAME, Form
 from gateway.execution.keeping import PRIVATE
@@ -27,9 +28,8 @@ from gateway.execution.kept import Kept
 from gateway.execution.lookup import Lookup
 from personalization.errors import PersonaError
 from resolvers.cache_control import CacheScope
-from resolvers.caching.cache import FragmentCache
 from resolvers.context import Context, EffectiveContext
-from resolvers.observing import SELF
+from resolvers.observing import AUDIENCE, SELF
 from resolvers.plans import Planning
 from resolvers.schema import CONVERT, planning_of
 from resolvers.visit import Visit
@@ -96,15 +96,19 @@ class Lanes:
         self._text = _frame([lane.name for lane in lanes])
         self.warm = False
 
-    def plan(self, visit: Visit, lookup: Lookup, cache: FragmentCache) -> AnswerPlan | None:
-        """A plan for all who have the context of this visit; None where something has to be read to have one."""
+    def plan(self, visit: Visit, executor: KeepingExecutor) -> AnswerPlan | None:
+        """A plan for all who have the context of this visit; None where something has to be read to have one.
+
+        The executor is that visit's, and is held on to, to make what is not kept.
+        """
+        lookup = executor.lookup
         kept: list[KeptStep] = []
         planned: list[PlannedStep] = []
         for place, lane in self._keeping:
             key = lane.key or _key_at_hand(lane, visit, lookup)
             if key is None:
                 return None
-            kept.append(KeptStep(place, lane.form, key, lane.details, lane.path))
+            kept.append(KeptStep(place, lane.form, key, lane.details, lane.path, _making(lane, visit, executor)))
         for place, fresh in self._fresh_each_time:
             context = _context_at_hand(fresh.claimed, visit) if fresh.claimed is not None else None
             if (context is None) is not (fresh.claimed is None) or fresh.planning is None:
@@ -115,7 +119,7 @@ class Lanes:
             planned.append(PlannedStep(place, plan, fresh.complete))
         if len(visit.contexts.used) > 1:  # they are told in the order in which the ordinary way comes by them
             return None
-        return AnswerPlan(self._text, kept, planned, lookup, cache, visit.extensions())
+        return AnswerPlan(self._text, kept, planned, lookup, executor.keeping.cache, visit.extensions())
 
     async def run(self, visit: Visit, executor: KeepingExecutor) -> ExecutionResult:
         """The result, in the order of the operation."""
@@ -183,6 +187,17 @@ class Lanes:
             except Exception:  # whatever it is, graphql-core says it the way clients know
                 self.warm = False
         return await executor.complete_awaited(lane.field, lane.details, self._root, lane.path, outcome())
+
+
+def _making(lane: KeptLane, visit: Visit, executor: KeepingExecutor) -> Make | None:
+    """What makes the value when it is not kept; None where that takes more, or its key may not hold all it reads."""
+    fresh, cache = lane.fresh, executor.keeping.cache
+    if fresh is None or fresh.planning is None or lane.claimed is None or cache.has_second_tier:
+        return None
+    if not AUDIENCE.issubset(executor.lookup.audience(lane.form)):
+        return None
+    plan = fresh.planning(visit, fresh.name, _context_at_hand(lane.claimed, visit), fresh.arguments)
+    return partial(executor.planned, lane.form, plan, fresh.complete) if plan is not None else None
 
 
 def _key_at_hand(lane: KeptLane, visit: Visit, lookup: Lookup) -> bytes | OwnKey | None:
@@ -274,7 +289,7 @@ def _fresh_lane(
     given = getattr(field.resolve, "given", None)
     if given is None:
         raise NotPlain
-    complete = compiled(executor, field.type, details)
+    complete = completion_of(executor, field.type, details)
     resolve, taken = cast("Resolve", given(arguments)), _taken(field, arguments)
     return FreshLane(name, path, details, field, resolve, complete, taken, planning_of(field))
 

@@ -129,9 +129,13 @@ class Limits:
         }
         return self._settle(_over(counts))
 
+    def allow_cost(self, cost: int) -> bool:
+        """Whether an operation may cost so much."""
+        return cost <= self._settings.max_cost
+
     def check_cost(self, cost: int) -> None:
         """LimitExceeded when an operation costs too much; where limits only warn, it is noted."""
-        if cost > self._settings.max_cost:
+        if not self.allow_cost(cost):
             excess = Excess("cost", cost, self._settings.max_cost)
             self._settle((excess,))
             self.note((excess,))

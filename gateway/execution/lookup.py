@@ -1,6 +1,6 @@
 """Finding what is kept, for one execution. Nothing here waits; what is stale is made anew in the background."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,10 @@ from resolvers.observing import MEMBERS
 from resolvers.visit import ReadyPlace, Visit
 
 _log = structlog.get_logger()
+
+
+Left = list[Callable[[], object]]
+"""What is left to be done once an answer is out."""
 
 
 class Maker(Protocol):
@@ -55,6 +59,10 @@ class Maker(Protocol):
 
     async def field_anew(self, visit: Visit, source: Any, place: "Place") -> Any:
         """Make the field of an identified object and keep it."""
+        ...
+
+    def field_of_kept(self, source: Any, place: "Place", key: bytes, left: Left) -> Kept | None:
+        """As `field_anew`, where all that it is made of is kept; otherwise None. To keep it is left to do."""
         ...
 
 
@@ -101,6 +109,22 @@ class Lookup:
             self.tell(form, "hit" if fresh else "stale", cell)
         return Kept(cell, text, fresh)
 
+    def find_all(self, form: Form, keys: Sequence[bytes]) -> list[Kept] | None:
+        """What is kept under all these keys and still good; None unless all of it is."""
+        cache, now, found, fresh = self._cache, self._cache.now(), list[Kept](), 0
+        for key in keys:
+            cell = cache.find(key)
+            text = cell.text(now) if cell is not None else None
+            if cell is None or text is None:
+                return None
+            kept = Kept(cell, text, cell.is_fresh(now))
+            fresh += kept.fresh
+            found.append(kept)
+        for state, times in (("hit", fresh), ("stale", len(found) - fresh)):
+            if times:
+                cache.metrics.looked(form.name, state, times)
+        return found
+
     def found(self, form: Form, key: bytes, details: FieldDetailsList, path: Path) -> Kept | None:
         """What is kept of a root field; if it is stale, it is made anew in the background."""
         kept = self.find(form, key)
@@ -123,35 +147,35 @@ class Lookup:
     def place(self, root: str, field: str, identity: object) -> ReadyPlace:
         """What `resolvers.visit.Keeper` promises."""
         places = self._maker.places.get((root, field)) or self._places(root, field)
-        if not places or self.renewing or not all(place.form.keepable for place in places):
-            return _nothing
-        return partial(self._ready, identity, self._keyed(identity, places))
+        if self.renewing or not all(place.form.keepable for place in places):
+            return _Ready(self, identity, ())
+        return _Ready(self, identity, self._keyed(identity, places))
 
-    def standing_place(self, root: str, field: str, identity: object) -> "KeptPlace | None":
+    def standing_place(self, root: str, field: str, identity: object) -> "_Standing | None":
         """What `resolvers.visit.Keeper` promises."""
         places = self._maker.places.get((root, field)) or self._places(root, field)
         if not places or not all(place.form.keepable for place in places):
             return None
-        return KeptPlace(self, self._cache, identity, self._keyed(identity, places))
-
-    def refill(self, cell: Cell, identity: object, place: Place) -> None:
-        """Have what is stale of an identified object made anew in the background."""
-        self._cache.renew(cell, partial(self._refill, identity, place))
+        return _Standing(self, identity, self._keyed(identity, places), self._cache)
 
     def _keyed(self, identity: object, places: Sequence[Place]) -> Sequence[tuple[Place, bytes]]:
         text, values = orjson.dumps(identity), self._maker.variable_values.coerced
         return [(place, place.form.key(text, values)) for place in places]
 
-    def _ready(self, identity: object, places: Sequence[tuple[Place, bytes]]) -> Mapping[str, object] | None:
-        found: dict[str, object] = {}
-        for place, key in places:
-            kept = self.find(place.form, key)
-            if kept is None:
-                return None
-            if not kept.fresh:
-                self.refill(kept.cell, identity, place)
-            found[place.name] = kept
-        return found
+    def ready(self, identity: object, place: Place, key: bytes) -> Kept | None:
+        """What is kept of the field of an identified object; if it is stale, it is made anew in the background."""
+        kept = self.find(place.form, key)
+        if kept is not None and not kept.fresh:
+            self.refill(kept.cell, identity, place)
+        return kept
+
+    def refill(self, cell: Cell, identity: object, place: Place) -> None:
+        """Have what is stale of an identified object made anew in the background."""
+        self._cache.renew(cell, partial(self._refill, identity, place))
+
+    def fill(self, filled: object, left: Left, place: Place, key: bytes) -> Kept | None:
+        """The field of an identified object, made of what is kept; None where more is needed."""
+        return self._maker.field_of_kept(filled, place, key, left) if not self._cache.has_second_tier else None
 
     def everyones_key(self, form: Form) -> bytes:
         """The key of a value for those who claim no context."""
@@ -236,23 +260,47 @@ class Lookup:
         return again()
 
 
-class KeptPlace:
-    """The field of an identified object, kept or not, looked at for many visits."""
+class _Ready:
+    """What `resolvers.visit.ReadyPlace` promises; nothing is kept where there are no places."""
 
-    __slots__ = ("_cache", "_identity", "_lookup", "_places")
+    __slots__ = ("_identity", "_lookup", "_places")
+
+    def __init__(self, lookup: Lookup, identity: object, places: Sequence[tuple[Place, bytes]]) -> None:
+        self._lookup = lookup
+        self._identity = identity
+        self._places = places
+
+    def __call__(self) -> Mapping[str, object] | None:
+        return self._each(partial(self._lookup.ready, self._identity))
+
+    def fill(self, filled: object, left: Left) -> Mapping[str, object] | None:
+        return self._each(partial(self._lookup.fill, filled, left))
+
+    def _each(self, get: Callable[[Place, bytes], Kept | None]) -> Mapping[str, object] | None:
+        found: dict[str, object] = {}
+        for place, key in self._places:
+            kept = get(place, key)
+            if kept is None:
+                return None
+            found[place.name] = kept
+        return found or None
+
+
+class _Standing(_Ready):
+    """What `resolvers.visit.StandingPlace` promises."""
+
+    __slots__ = ("_cache", "_served")
 
     def __init__(
-        self, lookup: Lookup, cache: FragmentCache, identity: object, places: Sequence[tuple[Place, bytes]]
+        self, lookup: Lookup, identity: object, places: Sequence[tuple[Place, bytes]], cache: FragmentCache
     ) -> None:
-        self._lookup = lookup
+        super().__init__(lookup, identity, places)
         self._cache = cache
-        self._identity = identity
-        self._places = [(place, key, {True: 0, False: 0}) for place, key in places]
+        self._served = [{True: 0, False: 0} for _ in places]
 
     def look(self) -> Mapping[str, object] | None:
-        """What `resolvers.visit.StandingPlace` promises."""
         cache, found, now = self._cache, {}, self._cache.now()
-        for place, key, served in self._places:
+        for (place, key), served in zip(self._places, self._served, strict=True):
             cell = cache.find(key)
             text = cell.text(now) if cell is not None else None
             if cell is None or text is None:
@@ -265,16 +313,11 @@ class KeptPlace:
         return found
 
     def settle(self) -> None:
-        """What `resolvers.visit.StandingPlace` promises."""
-        for place, _, served in self._places:
+        for (place, _), served in zip(self._places, self._served, strict=True):
             for fresh, times in served.items():
                 if times:
                     self._cache.metrics.looked(place.form.name, "hit" if fresh else "stale", times)
                     served[fresh] = 0
-
-
-def _nothing() -> None:
-    """What is kept where nothing is kept."""
 
 
 def _check(value: object, form: Form) -> None:

@@ -169,18 +169,20 @@ class MakingExecutor(StrawberryGraphQLCoreExecutionContext):
             self.lookup.tell(form, f"bypass: {reason}", None)
             self.hand_up(unit)
             return value
-        parts, holes = take_apart(value)
-        life = form.life.brief() if has_absence(value) else form.life
         cache = self.keeping.cache
-        cell = cache.keep(
-            key, form.name, Made(parts, holes, frozenset(unit.tags | unit.reads.tags), life, self.began, self.epoch)
-        )
+        cell = cache.keep(key, form.name, self.made(form, unit, value))
         text = cell.text(cache.now()) if cell is not None else None
         if cell is None or text is None:
             self.hand_up(unit)
             return value
         self.lookup.noted(form, "miss", cell)
         return Kept(cell, text)
+
+    def made(self, form: Form, unit: Unit, value: Any) -> Made:
+        """A value as the cache takes it."""
+        parts, holes = take_apart(value)
+        life = form.life.brief() if has_absence(value) else form.life
+        return Made(parts, holes, frozenset(unit.tags | unit.reads.tags), life, self.began, self.epoch)
 
     def _objection(self, form: Form, unit: Unit) -> str | None:
         if unit.reads.fell_back:

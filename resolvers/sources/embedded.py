@@ -50,6 +50,9 @@ class Remembered(Generic[K, V]):
         self._limit = limit
         self._values: dict[K, V] = {}
 
+    def __getitem__(self, key: K) -> V:
+        return self._values[key]
+
     def known(self, keys: Iterable[K]) -> dict[K, V]:
         """What is remembered of the keys."""
         values = self._values
@@ -167,6 +170,14 @@ class EmbeddedSource:
         ids = list(dict.fromkeys(key for shelf in wanted for key in shelf))
         records = await self._recorded(ids, "reading products of shelves", deadline)
         return [tuple(records[key].product for key in shelf) for shelf in wanted]
+
+    def shelf_at_hand(self, query: ShelfQuery) -> tuple[Product, ...] | None:
+        """A ranked list that is remembered, with all its products."""
+        try:
+            shelf = self._shelves[self._shelf_key(query)]
+            return tuple([self._records[key].product for key in shelf[: max(0, query.limit)]])
+        except (KeyError, UnknownCategory):
+            return None
 
     async def customers(self, ids: Sequence[str], deadline: Deadline) -> Sequence[Customer | None]:
         """Customers by id. Persona, region and sponsors are synthetic."""

@@ -91,6 +91,9 @@ class HttpSource:
         with contract.answer_of("shelves"):
             return contract.parse_each(answer, contract.many(contract.parse_product), len(queries))
 
+    def shelf_at_hand(self, query: ShelfQuery) -> tuple[Product, ...] | None:
+        return None
+
     async def customers(self, ids: Sequence[str], deadline: Deadline) -> Sequence[Customer | None]:
         found = await self._batch("customers", "/customers", ids, deadline, contract.parse_customer, personal={})
         return _as_asked("customers", ids, found)

@@ -138,6 +138,10 @@ class OscarSource:
         """Ranked lists, from the index; without orders to rank by, in catalogue order. Raises `UnknownCategory`."""
         return await self._index.ask(lambda index: [index.shelf(query) for query in queries], deadline)
 
+    def shelf_at_hand(self, query: ShelfQuery) -> tuple[Product, ...] | None:
+        """None: the index may have to be built first."""
+        return None
+
     async def customers(self, ids: Sequence[str], deadline: Deadline) -> Sequence[Customer | None]:
         """Customers by id. Oscar knows no personas, regions and sponsors; top categories come from the index."""
         index = await self._index.current(deadline)

@@ -118,9 +118,12 @@ class Pair:
             return None
         plan = self.plan(ready, self.visit(viewer))
         span = SpanContext(1, 1, is_remote=False)
-        found = plan.answer(Turn(viewer.subject, viewer.session, span, "")) if plan is not None else None
+        turn = Turn(viewer.subject, viewer.session, span, "")
+        found = plan.answer(turn) if plan is not None else None
         if found is None:
             return None
+        for do in turn.left:
+            do()
         answer = orjson.loads(found.body)
         return {"data": answer["data"], "errors": [], "extensions": answer.get("extensions", {})}
 

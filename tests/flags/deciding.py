@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from flags.bandit_layer import BanditLayer
 from flags.evaluation import Evaluation
+from flags.layers import Answer, Ask
 from flags.metrics import FlagMetrics
 from flags.personalized import PersonalizedFlags
 from flags.sticky import Keep, MemoryStickyDecisions, StickyDecisions
@@ -66,16 +67,13 @@ class Given:
 
     exposures: list[tuple[Evaluation, str, Decision | None]] = field(default_factory=list)
 
-    def give(
-        self,
-        evaluation: Evaluation,
-        *,
-        subject: str,
-        session: str | None,
-        decision: Decision | None,
-        trace_id: str | None,
-    ) -> str | None:
-        self.exposures.append((evaluation, subject, decision))
+    def give(self, answers: Sequence[Answer], ask: Ask) -> list[str | None]:
+        return [self._given(each, ask) for each in answers]
+
+    def _given(self, answer: Answer, ask: Ask) -> str | None:
+        if answer.evaluation.variant is None:
+            return None
+        self.exposures.append((answer.evaluation, ask.subject.targeting_key or "", answer.decision))
         return f"exposure-{len(self.exposures)}"
 
 

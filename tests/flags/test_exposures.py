@@ -15,10 +15,11 @@ from prometheus_client import CollectorRegistry
 
 from flags.evaluation import Decider, Evaluation, FlagSet
 from flags.exposures import Exposures
+from flags.layers import Answer, Ask
 from flags.subject import Subject
 from personalization.clock import ManualClock
 from personalization.codec import decode_exposure
-from personalization.events import Exposure
+from personalization.events import Decision, Exposure
 from personalization.exposures import ExposureJournal
 from personalization.hub.memory import MemoryHub
 from personalization.hub.topics import EXPOSURES, StoredEvent
@@ -40,6 +41,19 @@ class Process:
         self.registry = CollectorRegistry()
         self.journal = ExposureJournal(hub, self.registry, JournalLimits(linger=0.001, capacity=capacity))
         self.exposures = Exposures(self.journal, clock, self.registry, key=key, remembered=remembered)
+
+    def give(
+        self,
+        evaluation: Evaluation,
+        *,
+        subject: str,
+        session: str | None = None,
+        decision: Decision | None = None,
+        trace_id: str | None = None,
+    ) -> str | None:
+        ask = Ask(Subject(subject), session, trace_id=trace_id)
+        (id_,) = self.exposures.give([Answer(evaluation, decision)], ask)
+        return id_
 
     async def write(self) -> None:
         """Have everything written, and end."""
@@ -76,7 +90,7 @@ async def exposed(hub: MemoryHub) -> list[Exposure]:
 
 async def test_an_exposure_says_who_was_given_what_and_why(hub: MemoryHub, process: Process) -> None:
     with TracerProvider().get_tracer("test").start_as_current_span("page") as span:
-        id_ = process.exposures.give(HERO, subject="visitor:7", session="s1", trace_id="ab" * 16)
+        id_ = process.give(HERO, subject="visitor:7", session="s1", trace_id="ab" * 16)
     await process.write()
     assert id_ is not None
     assert str(UUID(id_)) == id_
@@ -101,7 +115,7 @@ async def test_an_exposure_says_who_was_given_what_and_why(hub: MemoryHub, proce
 
 async def test_a_bandits_choice_carries_its_decision(hub: MemoryHub, process: Process) -> None:
     evaluation = replace(HERO, decided_by=Decider.BANDIT, metadata={})
-    process.exposures.give(evaluation, subject="visitor:7", decision=DECISION)
+    process.give(evaluation, subject="visitor:7", decision=DECISION)
     await process.write()
     (exposure,) = await exposed(hub)
     assert (exposure.decider, exposure.decision_id, exposure.policy) == ("BANDIT", DECISION.id, "uniform@1")
@@ -112,7 +126,7 @@ async def test_what_a_real_flag_answers(tmp_path: Path, hub: MemoryHub, process:
     write(tmp_path, {"on": flag(), "dark": flag(state="DISABLED"), "bare": flag(defaultVariant=None)})
     flags = FlagSet(read(tmp_path))
     given = {
-        key: process.exposures.give(flags.evaluate(key, Subject("visitor:7")), subject="visitor:7")
+        key: process.give(flags.evaluate(key, Subject("visitor:7")), subject="visitor:7")
         for key in ("on", "dark", "bare", "unknown")
     }
     assert given.pop("on") is not None
@@ -126,11 +140,11 @@ async def test_what_a_real_flag_answers(tmp_path: Path, hub: MemoryHub, process:
 async def test_the_same_again_is_no_new_exposure_within_a_window(
     hub: MemoryHub, process: Process, clock: ManualClock
 ) -> None:
-    first = process.exposures.give(HERO, subject="visitor:7")
+    first = process.give(HERO, subject="visitor:7")
     clock.at = START + timedelta(minutes=19, seconds=59)  # windows begin at the hour and the half hour
-    assert process.exposures.give(HERO, subject="visitor:7", session="another") == first
+    assert process.give(HERO, subject="visitor:7", session="another") == first
     clock.at = START + timedelta(minutes=20)
-    later = process.exposures.give(HERO, subject="visitor:7")
+    later = process.give(HERO, subject="visitor:7")
     assert later != first
     await process.write()
     assert [each.id for each in await exposed(hub)] == [first, later]
@@ -140,16 +154,16 @@ async def test_the_same_again_is_no_new_exposure_within_a_window(
 @pytest.mark.parametrize(
     "other",
     [
-        lambda exposures: exposures.give(replace(HERO, key="heroine"), subject="visitor:7"),
-        lambda exposures: exposures.give(replace(HERO, variant="v1"), subject="visitor:7"),
-        lambda exposures: exposures.give(HERO, subject="visitor:8"),
-        lambda exposures: exposures.give(HERO, subject="visitor:7", decision=DECISION),
+        lambda process: process.give(replace(HERO, key="heroine"), subject="visitor:7"),
+        lambda process: process.give(replace(HERO, variant="v1"), subject="visitor:7"),
+        lambda process: process.give(HERO, subject="visitor:8"),
+        lambda process: process.give(HERO, subject="visitor:7", decision=DECISION),
     ],
 )
 def test_another_flag_variant_subject_or_decision_is_another_exposure(
-    process: Process, other: Callable[[Exposures], str]
+    process: Process, other: Callable[[Process], str]
 ) -> None:
-    assert other(process.exposures) != process.exposures.give(HERO, subject="visitor:7")
+    assert other(process) != process.give(HERO, subject="visitor:7")
     assert process.count("new") == 2
 
 
@@ -157,20 +171,20 @@ async def test_all_processes_and_restarts_give_one_id_and_the_hub_keeps_one_even
     hub: MemoryHub, clock: ManualClock
 ) -> None:
     processes = [Process(hub, clock) for _ in range(3)]
-    ids = {each.exposures.give(HERO, subject="visitor:7") for each in processes}
+    ids = {each.give(HERO, subject="visitor:7") for each in processes}
     for each in processes:
         await each.write()
     assert [each.id for each in await exposed(hub)] == list(ids)
 
 
 def test_without_the_key_no_id_can_be_told(hub: MemoryHub, clock: ManualClock) -> None:
-    ids = [Process(hub, clock, key=key).exposures.give(HERO, subject="visitor:7") for key in (b"", b"a", b"b")]
+    ids = [Process(hub, clock, key=key).give(HERO, subject="visitor:7") for key in (b"", b"a", b"b")]
     assert len(set(ids)) == 3
 
 
 async def test_a_full_journal_drops_the_event_and_gives_the_id(hub: MemoryHub, clock: ManualClock) -> None:
     process = Process(hub, clock, capacity=2)
-    ids = [process.exposures.give(HERO, subject=f"visitor:{each}") for each in range(3)]
+    ids = [process.give(HERO, subject=f"visitor:{each}") for each in range(3)]
     assert len(set(ids)) == 3
     assert None not in ids
     assert (process.count("new"), process.count("dropped")) == (2, 1)
@@ -180,14 +194,14 @@ async def test_a_full_journal_drops_the_event_and_gives_the_id(hub: MemoryHub, c
 
 async def test_what_was_dropped_is_tried_again_when_it_is_given_again(hub: MemoryHub, clock: ManualClock) -> None:
     full = Process(hub, clock, capacity=0)
-    assert full.exposures.give(HERO, subject="visitor:7") == full.exposures.give(HERO, subject="visitor:7")
+    assert full.give(HERO, subject="visitor:7") == full.give(HERO, subject="visitor:7")
     assert (full.count("dropped"), full.count("repeated")) == (2, 0)
 
 
 async def test_memory_is_bounded_and_what_it_forgot_the_hub_knows(hub: MemoryHub, clock: ManualClock) -> None:
     process = Process(hub, clock, remembered=5)
     for each in [*range(6), 0]:
-        process.exposures.give(HERO, subject=f"visitor:{each}")
+        process.give(HERO, subject=f"visitor:{each}")
     assert process.count("new") == 7
     await process.write()
     assert len(await exposed(hub)) == 6
@@ -200,10 +214,10 @@ ANY = st.text(max_size=8)
 @settings(deadline=None)
 def test_ids_are_told_apart_whatever_the_texts_are(about: list[tuple[str, str, str]]) -> None:
     clock = ManualClock(START)
-    exposures = Process(MemoryHub(clock, lambda: "m"), clock).exposures
-    ids = [exposures.give(replace(HERO, key=key, variant=variant), subject=subject) for key, variant, subject in about]
+    process = Process(MemoryHub(clock, lambda: "m"), clock)
+    ids = [process.give(replace(HERO, key=key, variant=variant), subject=subject) for key, variant, subject in about]
     assert len(set(ids)) == len(about)
 
 
 def test_text_that_is_not_unicode_is_given_an_id_too(process: Process) -> None:
-    assert process.exposures.give(HERO, subject="customer:\ud800") is not None
+    assert process.give(HERO, subject="customer:\ud800") is not None

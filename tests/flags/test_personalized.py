@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flags.evaluation import Decider, FlagSet
-from flags.layers import Answer, Ask, held_back
-from flags.personalized import Wanted
+from flags.layers import Answer, Ask, OpenFlag, held_back
 from flags.sticky import MemoryStickyDecisions
 from flags.sticky_sqlite import SqliteStickyDecisions
 from flags.subject import Subject
@@ -251,7 +250,9 @@ async def test_a_page_is_decided_in_one_batch(tmp_path: Path) -> None:
     keys = [f"c{n}" for n in range(12)]
     flags = flags_of(tmp_path, **{key: personalized(metadata={"component": key}) for key in keys})
     parts = deciding(sticky=sticky)
-    answers = await parts.flags.decide(flags, [Wanted(key, asking()) for key in keys])
+    opened = [each for each in parts.flags.at_once(flags, keys, asking()) if isinstance(each, OpenFlag)]
+    answers = await parts.flags.decide(flags, opened)
+    assert len(answers) == 12
     assert all(each.decision is not None for each in answers)
     assert len({each.decision.id for each in answers if each.decision}) == 12
 
@@ -263,10 +264,12 @@ async def test_fields_that_ask_at_once_never_disagree(tmp_path: Path) -> None:
     ):
         parts, flags = deciding(sticky=sticky), flags_of(tmp_path, hero=personalized())
         answers = await asyncio.gather(*(one(parts, flags, asking()) for _ in range(30)))
-        batch = await parts.flags.decide(flags, [Wanted("hero", asking("visitor:2"))] * 5)
+        opened = parts.flags.at_once(flags, ["hero"] * 5, asking("visitor:2"))
+        batch = await parts.flags.decide(flags, [each for each in opened if isinstance(each, OpenFlag)])
         await sticky.aclose()
         assert len({each.evaluation.variant for each in answers}) == 1
         assert len({each.decision.id for each in answers if each.decision}) == 1
+        assert len(batch) == 5
         assert len({each.decision.id for each in batch if each.decision}) == 1
         assert parts.recorded("component:hero") == 2, "what lost was not recorded"
 

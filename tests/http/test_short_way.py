@@ -205,6 +205,56 @@ async def test_each_decision_is_recorded(data_dir: Path) -> None:
         assert _decided(short) == before + TIMES
 
 
+async def test_what_is_made_the_short_way_is_counted_and_exposed(data_dir: Path) -> None:
+    page = 'query ($context: Context) { components(page: "home", context: $context) { name version exposure { id } } }'
+    body = {"query": page, "variables": {"context": {"region": "US-NE"}}}
+    async with gateway(data_dir, short_way=True) as short:
+        headers = {"cookie": await short.cookie()}
+        for _ in range(3):
+            expected = await short.ask(body, headers)
+        counted = (_total(short, "gateway_flag_evaluations"), _total(short, "gateway_exposures"), short.shortly)
+        short.clock.ticks += 200  # nothing is kept any more
+        assert await short.ask(body, headers) == expected
+        flags = len(orjson.loads(expected[2])["data"]["components"])
+        assert _total(short, "gateway_flag_evaluations") == counted[0] + flags
+        assert _total(short, "gateway_exposures") == counted[1] + flags
+        assert short.shortly == counted[2] + 1
+
+
+async def test_what_is_known_with_other_variables_goes_the_short_way_at_once(data_dir: Path) -> None:
+    page = """query ($context: Context, $first: Int = 2) { catalog(first: $first) { nodes { id } }
+      components(page: "home", context: $context) { name version } }"""
+
+    def body(region: str, **more: object) -> dict[str, object]:
+        return {"query": page, "variables": {"context": {"region": region}, **more}}
+
+    async with gateway(data_dir, short_way=True) as short, gateway(data_dir, short_way=False) as ordinary:
+        headers = {"cookie": await short.cookie()}
+        for _ in range(3):
+            assert await short.ask(body("US-NE"), headers) == await ordinary.ask(body("US-NE"), headers)
+        for region in ("US-S", "US-W", "US-MW", "nowhere", "US-S"):
+            before = short.shortly
+            assert await short.ask(body(region), headers) == await ordinary.ask(body(region), headers)
+            assert short.shortly == before + 1
+        before = short.shortly
+        for wrong in (body("no region at all"), body("US-S", first=-1), body("US-S", first="many"), body("US-NE", x=1)):
+            status, told, content = await short.ask(wrong, headers)
+            assert (status, told, content) == await ordinary.ask(wrong, headers)
+        for first in range(3, 23):  # nothing of these is kept: soon nobody hopes for more
+            assert await short.ask(body("US-S", first=first), headers) == await ordinary.ask(
+                body("US-S", first=first), headers
+            )
+        assert short.shortly <= before + 1
+        with_the_cookie = _total(ordinary, "gateway_documents") + 1
+        assert _total(short, "gateway_documents") == with_the_cookie
+
+
+def _total(gateway_: Gateway, name: str) -> float:
+    """A counter, over all its labels."""
+    found = (metric.samples for metric in gateway_.registry.collect() if metric.name == name)
+    return sum(sample.value for samples in found for sample in samples if sample.name == f"{name}_total")
+
+
 def _decided(gateway_: Gateway) -> float:
     found = (metric.samples for metric in gateway_.registry.collect() if metric.name == "gateway_decisions")
     return sum(

@@ -152,6 +152,12 @@ class ShelfContract:
         assert inside == sorted(inside, reverse=True)
         assert sum(inside) == min(12, len(own))
 
+    async def test_a_shelf_at_hand_is_the_shelf(self, source: CommerceSource, facts: Facts) -> None:
+        query = ShelfQuery(ShelfKind.BESTSELLERS, facts.category_id, limit=5)
+        (shelf,) = await source.shelves([query], soon())
+        assert source.shelf_at_hand(query) in (None, shelf)
+        assert source.shelf_at_hand(replace(query, category_id="nobody's")) is None
+
     async def test_shelves_are_the_same_alone_and_together(self, source: CommerceSource, facts: Facts) -> None:
         queries = [ShelfQuery(k, c, limit=n) for k in ShelfKind for c in (None, facts.category_id) for n in (1, 5)]
         together = await source.shelves([*queries, queries[0]], soon())

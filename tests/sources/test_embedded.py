@@ -128,6 +128,12 @@ class TestCatalogue:
         assert unknown == everywhere
         assert len({everywhere, *regional}) == 1 + len(source.regions)
 
+    async def test_a_shelf_is_at_hand_once_it_was_read(self, source: EmbeddedSource) -> None:
+        query = ShelfQuery(ShelfKind.TRENDING, region="US-NE", limit=7)
+        assert source.shelf_at_hand(query) is None
+        (shelf,) = await source.shelves([query], soon())
+        assert source.shelf_at_hand(query) == shelf
+
     async def test_relevance_puts_whole_words_of_the_name_first(self, source: EmbeddedSource) -> None:
         found = await walk(source, CatalogQuery(search="hair color", sort=ProductSort.RELEVANCE, first=50))
         named = [{"hair", "color"} <= set(product.name.lower().split()) for product in found]

@@ -126,7 +126,10 @@ class Loaders:
         return self._reader(name, lambda keys, until: read(keys, until, hold), until)
 
     def _reader(self, name: str, read: Read[K, V], until: Deadline) -> BatchLoader[K, V]:
-        loader = BatchLoader[K, V](name, lambda keys: read(keys, until), tracer=self._tracer, metrics=self._metrics)
+        # Not `BatchLoader[K, V](...)`: to call an alias takes as long as to make the loader.
+        loader: BatchLoader[K, V] = BatchLoader(
+            name, lambda keys: read(keys, until), tracer=self._tracer, metrics=self._metrics
+        )
         self._made.append(loader)
         return loader
 

@@ -125,7 +125,7 @@ class SharedRead(Generic[K, V]):
         self._shared.clear()
 
     def _begin(self, keys: Sequence[K], deadline: Deadline, hold: Hold) -> _Batch[K, V]:
-        batch = _Batch[K, V](keys, hold)
+        batch: _Batch[K, V] = _Batch(keys, hold)
         self._shared.update(dict.fromkeys(keys, batch))
         task = asyncio.get_running_loop().create_task(self._run(batch, deadline))
         self._tasks.add(task)

@@ -1,9 +1,11 @@
 """What kept values take of memory, and what is served when there is room for a tenth of them.
 
 Weighed in this process: all products of the shop, and shelves for 50 segments with 4 actions each, as the cache
-accounts for them. Served: product pages by a gateway whose budget has room for all, and by two with room for a tenth.
-Which page comes next is drawn by Zipf's law, as shops are visited (the n-th most popular page n times less often than
-the first), and with the same chance for each, where no page is worth more than others. `python -m bench.cold` runs it.
+accounts for them. Served: product pages by a gateway whose budget has room for all, and by others with room for a
+tenth. Which page comes next is drawn by Zipf's law, as shops are visited (the n-th most popular page n times less often
+than the first), and with the same chance for each, where no page is worth more than others. Who asks is new each time,
+and is given a visitor cookie, or came before, so that what is kept is given the short way and what is not is all the
+dearer by comparison. `python -m bench.cold` runs it.
 """
 
 import random
@@ -31,6 +33,9 @@ SEGMENTS: Final = 50
 REGIONS: Final = ("US-NE", "US-MW", "US-S", "US-W")
 PAGES: Final = 900
 DRAWN: Final = 20_000
+ZIPF: Final = "Zipf, newcomers"
+UNIFORM: Final = "uniform, newcomers"
+ZIPF_AGAIN: Final = "Zipf, one who came before"
 SOMEBODY: Final = Viewer("visitor:1", "session 1")
 
 _HOME: Final = HOME.read_text()
@@ -101,29 +106,40 @@ def served(directory: Path, seconds: int) -> dict[str, Found]:
     with ExitStack() as stack:
         environment = {"GATEWAY_DATA_DIR": str(directory), "GATEWAY_LOG_LEVEL": "WARNING"}
         roomy = stack.enter_context(gateway_server(environment))
-        cookie, bodies = _pages(roomy)
+        bodies = _pages(roomy)
         for body in bodies:
             visit(roomy, body)
         tenth = {**environment, "GATEWAY_CACHE_BYTES": str(_held(roomy) // 10)}
+
+        def newcomers() -> Sequence[str]:
+            return ("",)
+
+        def somebody() -> Sequence[str]:
+            return (visit(roomy, bodies[0])[0],)
+
         targets = {}
-        for name, turns in {"Zipf": _zipf(), "uniform": _uniform()}.items():
+        for name, turns, visitors in (
+            (ZIPF, _zipf(), newcomers),
+            (UNIFORM, _uniform(), newcomers),
+            (ZIPF_AGAIN, _zipf(), somebody),
+        ):
             small = stack.enter_context(gateway_server(tenth))
-            targets[f"{name}, room for all"] = Target(roomy, "/graphql", bodies, lambda: (cookie,), turns)
-            targets[f"{name}, room for a tenth"] = Target(small, "/graphql", bodies, lambda: (cookie,), turns)
+            targets[f"{name}, room for all"] = Target(roomy, "/graphql", bodies, visitors, turns)
+            targets[f"{name}, room for a tenth"] = Target(small, "/graphql", bodies, visitors, turns)
         return in_turns(directory, targets, seconds=seconds, rounds=3, warm_up=seconds)
 
 
-def _pages(port: int) -> tuple[str, list[bytes]]:
-    """A visitor's cookie, and what asks for the pages of the most popular products, most popular first."""
+def _pages(port: int) -> list[bytes]:
+    """What asks for the pages of the most popular products, most popular first."""
     ids: list[str] = []
-    cookie, after = "", None
+    after = None
     while len(ids) < PAGES:
-        cookie, answer = visit(port, orjson.dumps({"query": LISTED, "variables": {"after": after}}))
+        _, answer = visit(port, orjson.dumps({"query": LISTED, "variables": {"after": after}}))
         catalog = orjson.loads(answer)["data"]["catalog"]
         ids += [each["id"] for each in catalog["nodes"]]
         after = catalog["pageInfo"]["endCursor"]
     context = {"region": "US-NE"}
-    return cookie, [orjson.dumps({"query": PAGE, "variables": {"id": id_, "c": context}}) for id_ in ids[:PAGES]]
+    return [orjson.dumps({"query": PAGE, "variables": {"id": id_, "c": context}}) for id_ in ids[:PAGES]]
 
 
 def _held(port: int) -> int:
@@ -149,9 +165,9 @@ def show(weights: Sequence[Weight], found: Mapping[str, Found]) -> None:
     for weight in weights:
         name = f"{weight.products} products, {weight.shelves} shelves of {weight.first} / the products alone, bytes"
         print(f"{name:60}{weight.held / weight.product_bytes:8.2f}   at most 1.5")
-    print(f"\n{f'{PAGES} product pages':28}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}")
+    print(f"\n{f'{PAGES} product pages':46}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}")
     for name, each in found.items():
-        print(f"{name:28}{each.rate:12.0f}{sorted(each.p50)[1]:9.2f}{sorted(each.p99)[1]:9.2f}")
-    for law in ("Zipf", "uniform"):
-        ratio = found[f"{law}, room for a tenth"].rate / found[f"{law}, room for all"].rate
-        print(f"{f'room for a tenth / for all, {law}':60}{ratio:8.2f}   {'at least 0.5' if law == 'Zipf' else ''}")
+        print(f"{name:46}{each.rate:12.0f}{sorted(each.p50)[1]:9.2f}{sorted(each.p99)[1]:9.2f}")
+    for name, bar in ((ZIPF, "at least 0.5"), (UNIFORM, ""), (ZIPF_AGAIN, "")):
+        ratio = found[f"{name}, room for a tenth"].rate / found[f"{name}, room for all"].rate
+        print(f"{f'room for a tenth / for all: {name}':60}{ratio:8.2f}   {bar}")

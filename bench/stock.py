@@ -6,6 +6,7 @@ POST /floor     the kept bytes, ready
 """
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -31,10 +32,16 @@ class StockView(GraphQL[Visit, None]):
         self._assembly = assembly
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Visit:
-        """A visit, as the gateway opens it."""
-        if not isinstance(request, Request):
+        """A visit, as the gateway opens it; it ends with the response."""
+        if not isinstance(request, Request) or not isinstance(response, Response):
             raise TypeError("the measurement speaks HTTP only")
-        return await self._assembly.opened.visits.make(request)
+        visit = await self._assembly.opened.visits.make(request)
+        response.background = BackgroundTask(_ended, visit)
+        return visit
+
+
+async def _ended(visit: Visit) -> None:
+    visit.cancel()
 
 
 def _fast(schema: Schema) -> Schema:

@@ -250,6 +250,7 @@ class Assembly:
     async def _follow_changes(self, stack: AsyncExitStack, cache: FragmentCache, visits: Visits) -> Purges:
         """Have the cache forget what changes: by itself with flags, policies, segments, and by purges in the hub."""
         stack.push_async_callback(cache.aclose)
+        stack.callback(cache.subscribe(visits.reads.forget))
         changes = Changes(cache)
         stack.callback(visits.flags.subscribe(changes.flags))
         stack.callback(changes.follow(visits.personalization.live, unled=Uniform().version))

@@ -80,7 +80,7 @@ class Visits:
             visit.cancel()
 
     async def make(self, request: Request) -> Visit:
-        """A visit that nobody ends."""
+        """A visit, to be ended by who asks for it."""
         viewer = await self.viewers.viewer(request)
         address = request.client.host if request.client else ""
         visit = self.of(viewer, self.previews.of(request, viewer), address)

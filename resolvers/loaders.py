@@ -10,7 +10,7 @@ from opentelemetry.trace import Tracer
 from personalization.clock import Deadline
 from resolvers.batching import BatchLoader, LoaderMetrics
 from resolvers.segmenting import MOST_ORDERS
-from resolvers.sharing import SharedReads
+from resolvers.sharing import Hold, SharedRead, SharedReads
 from resolvers.sources.source import (
     CatalogQuery,
     Category,
@@ -54,31 +54,32 @@ class Loaders:
         self._tracer = tracer
         self._metrics = metrics
         self._made: list[BatchLoader[Any, Any]] = []
+        self._hold = Hold(deadline)
 
     @cached_property
     def products(self) -> BatchLoader[str, Product | None]:
         """Products by id."""
-        return self._reader("products", self._reads.products, self._deadline)
+        return self._sharer("products", self._reads.products, self._deadline)
 
     @cached_property
     def prices(self) -> BatchLoader[str, Price | None]:
         """Prices by product id."""
-        return self._reader("prices", self._reads.prices, self._deadline)
+        return self._sharer("prices", self._reads.prices, self._deadline)
 
     @cached_property
     def stock(self) -> BatchLoader[str, Stock | None]:
         """Stock by product id."""
-        return self._reader("stock", self._reads.stock, self._deadline)
+        return self._sharer("stock", self._reads.stock, self._deadline)
 
     @cached_property
     def coupons(self) -> BatchLoader[str, tuple[Coupon, ...]]:
         """Coupons by product id."""
-        return self._reader("coupons", self._reads.coupons, self._deadline)
+        return self._sharer("coupons", self._reads.coupons, self._deadline)
 
     @cached_property
     def categories(self) -> BatchLoader[str, Category | None]:
         """Categories by id."""
-        return self._reader("categories", self._reads.categories, self._deadline)
+        return self._sharer("categories", self._reads.categories, self._deadline)
 
     @cached_property
     def customers(self) -> BatchLoader[str, Customer | None]:
@@ -95,21 +96,21 @@ class Loaders:
     @cached_property
     def shelves(self) -> BatchLoader[ShelfQuery, tuple[Product, ...]]:
         """Ranked lists, for personalization."""
-        return self._reader("shelves", self._reads.shelves, self._personal_deadline)
+        return self._sharer("shelves", self._reads.shelves, self._personal_deadline)
 
     async def page(self, query: CatalogQuery) -> ProductPage:
         """A page of the catalog; raises as the source does."""
-        [page] = await self._reads.pages([query], self._deadline)
+        [page] = await self._reads.pages([query], self._deadline, self._hold)
         return page
 
     async def count(self, query: CatalogQuery) -> int:
         """How many products the query lists."""
-        [count] = await self._reads.counts([query], self._deadline)
+        [count] = await self._reads.counts([query], self._deadline, self._hold)
         return count
 
     async def category_tree(self) -> Sequence[Category]:
         """Every category, parents before children."""
-        [tree] = await self._reads.trees([None], self._deadline)
+        [tree] = await self._reads.trees([None], self._deadline, self._hold)
         return tree
 
     def orders_of(self, customer_id: str) -> "asyncio.Future[tuple[Order, ...]]":
@@ -120,15 +121,23 @@ class Loaders:
         """A customer; no loader is made until one is asked for."""
         return self.customers.load(id_)
 
+    def _sharer(self, name: str, read: SharedRead[K, V], until: Deadline) -> BatchLoader[K, V]:
+        hold = self._hold  # and not `self` in what the loader refers to: a circle is freed late
+        return self._reader(name, lambda keys, until: read(keys, until, hold), until)
+
     def _reader(self, name: str, read: Read[K, V], until: Deadline) -> BatchLoader[K, V]:
-        loader = BatchLoader[K, V](name, lambda keys: read(keys, until), tracer=self._tracer, metrics=self._metrics)
+        # Not `BatchLoader[K, V](...)`: to call an alias takes as long as to make the loader.
+        loader: BatchLoader[K, V] = BatchLoader(
+            name, lambda keys: read(keys, until), tracer=self._tracer, metrics=self._metrics
+        )
         self._made.append(loader)
         return loader
 
     def cancel(self) -> None:
-        """Stop the reads that nobody waits for any more."""
+        """Stop the reads that nobody waits for any more, and let go of what was read."""
         for loader in self._made:
             loader.cancel()
+        self._hold.end()
 
     def know(self, products: Iterable[Product]) -> None:
         """Remember products that came with a list, so that nobody reads them again."""

@@ -11,6 +11,7 @@ import structlog
 from cachetools import LRUCache
 
 from personalization.clock import Clock
+from personalization.listeners import Listeners
 from resolvers.caching.cell import Cell
 from resolvers.caching.memory import MemoryTier
 from resolvers.caching.metrics import CacheMetrics
@@ -72,8 +73,8 @@ class FragmentCache:
     """Kept JSON by key, in memory and, when there is one, in a second tier.
 
     Everything is decided on one event loop; nothing here waits, save `fetch`, `purge` and `aclose`. `find` gives the
-    cell under a key; whether it is still good says its `text`. Each purge begins
-    an `epoch`; `lore` is another number whenever something else is known of audiences.
+    cell under a key; whether it is still good says its `text`. Each purge begins an `epoch`; `lore` is another number
+    whenever something else is known of audiences.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class FragmentCache:
         self._purging: set[asyncio.Task[None]] = set()
         self.epoch = 0
         self.lore = 0
+        self._listeners: Listeners[Callable[[], None]] = Listeners()
         self._purges: dict[str, _Purge] = {}
         self._cleared = _Purge(0, float("-inf"))
         self._audiences: LRUCache[bytes, tuple[str, ...]] = LRUCache(_KNOWN_AUDIENCES)
@@ -161,6 +163,10 @@ class FragmentCache:
             await self._shared.forget(tags)
         return purged
 
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have `listener` called on the loop with each purge; the answer ends that. It must not raise or block."""
+        return self._listeners.add(listener)
+
     def purge_soon(self, tags: Collection[str]) -> None:
         """As `purge`, in memory at once and in the second tier in the background."""
         self.forget(tags)
@@ -172,7 +178,7 @@ class FragmentCache:
     def forget(self, tags: Iterable[str]) -> int:
         """As `purge`, in memory alone."""
         now = self.now()
-        self.epoch += 1
+        self._begin_epoch()
         self._purges = {tag: purge for tag, purge in self._purges.items() if now - purge.at < _PURGES_KEPT_S}
         purged = 0
         for tag in tags:
@@ -183,7 +189,7 @@ class FragmentCache:
 
     async def clear(self) -> int:
         """Throw out everything; how many in memory."""
-        self.epoch += 1
+        self._begin_epoch()
         self._cleared = _Purge(self.epoch, self.now())
         cleared = self.memory.clear()
         self.metrics.purged(cleared)
@@ -230,6 +236,11 @@ class FragmentCache:
             _log.warning("cache_renewal_failed", field=field, reason=type(error).__name__)
         else:
             self.metrics.renewed(field, "ok")
+
+    def _begin_epoch(self) -> None:
+        self.epoch += 1
+        for listener in self._listeners:
+            listener()
 
     def _purges_of(self, tags: Collection[str]) -> Iterable[_Purge]:
         """The purges that what carries these tags must not be older than."""

@@ -13,7 +13,7 @@ class Cell:
 
     `parts` are bytes of JSON, and between them are the texts of `holes`, of which there is one less. Moments are
     seconds of the cache's clock: fresh before `fresh_until`, good to serve before `stale_until`.
-    `cost` is what it took to make, in seconds.
+    `cost` is what it took to make, in seconds. `uses`, `rank`, `raised` and `place` are the tier's.
     """
 
     __slots__ = (
@@ -27,6 +27,7 @@ class Cell:
         "made_at",
         "parts",
         "place",
+        "raised",
         "rank",
         "size",
         "stale_until",
@@ -45,7 +46,7 @@ class Cell:
         self.cost = 0.0
         self.size = 0
         self.uses = 0
-        self.rank = 0.0
+        self.rank = self.raised = 0.0
         self.place = (0, 0)
         self._row: list[bytes] = []
         self._youngest = DEAD

@@ -1,28 +1,33 @@
 """The tier in this process: bounded in bytes, least valuable out first, and no field may take it all."""
 
+from operator import attrgetter
 from random import Random
+from typing import Final
 
 from cachetools import Cache
 
 from resolvers.caching.cell import Cell
 from resolvers.caching.metrics import CacheMetrics
 
-SAMPLE = 16
-"""How many entries are looked at to find one to throw out."""
+RUN: Final = 64
+"""How many entries, one after the other, are looked at to find one to throw out."""
 
-SHARE = 0.6
+SHARE: Final = 0.6
 """The part of the budget that the entries of one field may take."""
 
-_HALF_SEEN = 16_384
+_HALF_SEEN: Final = 16_384
+
+_rank_of = attrgetter("rank")
 
 
 class MemoryTier:
     """Cells by key, at most `budget` bytes of them.
 
     What goes out first is what is worth least by GreedyDual-Size-Frequency (Cherkasova 1998): rank = L + uses * cost /
-    size, where L is the rank of what went out last; of `SAMPLE` entries drawn by chance the lowest goes. A full tier
-    takes a new key only when it is asked for a second time within a while, so that a flood of keys that are asked for
-    once passes by.
+    size, where L is the rank of what went out last; of `RUN` entries, the first of them drawn by chance, the lowest
+    goes. What is in the holes of an entry ranks no lower than the entry, which is nothing without it. A full tier takes
+    a new key only when it is asked for a second time within a while, so that a flood of keys that are asked for once
+    passes by.
     """
 
     def __init__(self, budget: int, metrics: CacheMetrics, chance: Random | None = None) -> None:
@@ -57,6 +62,8 @@ class MemoryTier:
             return None
         cell.uses += 1
         cell.rank = self._lowest + cell.uses * cell.cost / cell.size  # `_rank`, where each call counts
+        if cell.holes and cell.raised != self._lowest:
+            self._raise_holes(cell)
         return cell
 
     def cells(self) -> tuple[Cell, ...]:
@@ -105,8 +112,9 @@ class MemoryTier:
     def evict_lowest(self, among: list[Cell] | None = None) -> None:
         """Throw out the least valuable of a few entries, of all or of those given."""
         found = among if among is not None else self._everywhere
-        picks = found if len(found) <= SAMPLE else self._chance.sample(found, SAMPLE)
-        lowest = min(picks, key=_rank_of)
+        first = int(self._chance.random() * len(found))
+        run = found[first : first + RUN]
+        lowest = min(run + found[: RUN - len(run)], key=_rank_of)
         self._lowest = max(self._lowest, lowest.rank)
         self._metrics.evicted(lowest.field)
         self._drop(lowest)
@@ -141,6 +149,7 @@ class MemoryTier:
             self._by_tag.setdefault(tag, set()).add(cell)
         cell.uses += 1
         cell.rank = self._rank(cell)
+        self._raise_holes(cell)
         self._weigh(cell.field, cell.size)
 
     def _drop(self, cell: Cell) -> None:
@@ -158,6 +167,14 @@ class MemoryTier:
     def _weigh(self, field: str, change: int) -> None:
         self._bytes[field] = self._bytes.get(field, 0) + change
         self._metrics.holds(field, self._bytes[field], len(self._by_field[field]))
+
+    def _raise_holes(self, cell: Cell) -> None:
+        """Rank what is in the holes as high as the cell; done again when something has gone out in between."""
+        cell.raised = self._lowest
+        for hole in cell.holes:
+            hole.rank = max(hole.rank, cell.rank)
+            if hole.holes:
+                self._raise_holes(hole)
 
     def _rank(self, cell: Cell) -> float:
         return self._lowest + cell.uses * cell.cost / cell.size
@@ -185,7 +202,3 @@ def _close_gap(cells: list[Cell], place: int, which: int) -> None:
 
 def _size_of(cell: Cell) -> int:
     return cell.size
-
-
-def _rank_of(cell: Cell) -> float:
-    return cell.rank

@@ -36,7 +36,7 @@ class CountingSource:
     calls: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     failing: bool = False
-    gate: asyncio.Event | None = None
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -44,8 +44,8 @@ class CountingSource:
     async def _called(self, name: str, count: int = 1) -> None:
         self.calls[name] += count
         await asyncio.sleep(self.seconds)
-        if self.gate is not None:
-            await self.gate.wait()
+        if name in self.gates:
+            await self.gates[name].wait()
         if self.failing:
             raise SourceUnavailable("told to")
 
@@ -65,7 +65,9 @@ class CountingSource:
 def counting(shop: Pair) -> tuple[Pair, CountingSource]:
     source = CountingSource(shop.visits.source)
     commerce = cast("CommerceSource", source)
-    return replace(shop, visits=replace(shop.visits, source=commerce, reads=SharedReads(commerce))), source
+    reads = SharedReads(commerce)
+    shop.cache.subscribe(reads.forget)
+    return replace(shop, visits=replace(shop.visits, source=commerce, reads=reads)), source
 
 
 def visitor(name: str, region: str | None = None) -> Viewer:
@@ -88,6 +90,49 @@ async def test_who_comes_while_it_is_made_waits_for_it(data_dir: Path) -> None:
         assert all(answer == answers[0] for answer in answers)
         assert source.calls == {"catalog": 1, "prices": 3}
         assert shop.looked("shared") == 49
+
+
+async def _many_turns() -> None:
+    """More turns of the loop than it takes to ask for whatever is not waited for."""
+    for _ in range(500):
+        await asyncio.sleep(0)
+
+
+PRICED = "{ recommendations(placement: HOME, first: 4) { products { id price { amount } } } }"
+
+
+async def test_who_comes_while_a_shelf_is_completed_does_not_read_it_again(data_dir: Path) -> None:
+    async with pair(data_dir) as opened:
+        shop, source = counting(opened)
+        source.gates["prices"] = asyncio.Event()
+        first = asyncio.create_task(shop.ask(shop.keeping, PRICED, None, visitor("a")))
+        await _many_turns()
+        assert source.calls == {"shelves": 1, "prices": 4}, "the shelf has come and is not kept yet"
+        second = asyncio.create_task(shop.ask(shop.keeping, PRICED, None, visitor("b")))
+        await _many_turns()
+        source.gates["prices"].set()
+        assert await first == await second
+        assert source.calls == {"shelves": 1, "prices": 4}
+        assert await shop.ask(shop.keeping, PRICED, None, visitor("c")) == await first
+        assert source.calls == {"shelves": 1, "prices": 4}
+
+
+@pytest.mark.parametrize(("waiting", "read"), [("prices", {"shelves": 2, "prices": 8}), ("shelves", {"shelves": 2})])
+async def test_who_comes_after_a_purge_reads_all_of_it_again(
+    data_dir: Path, waiting: str, read: dict[str, int]
+) -> None:
+    """What was read before the purge, or begun, is as old as what was purged."""
+    async with pair(data_dir) as opened:
+        shop, source = counting(opened)
+        source.gates[waiting] = asyncio.Event()
+        first = asyncio.create_task(shop.ask(shop.keeping, PRICED, None, visitor("a")))
+        await _many_turns()
+        await shop.cache.clear()
+        second = asyncio.create_task(shop.ask(shop.keeping, PRICED, None, visitor("b")))
+        await _many_turns()
+        assert source.calls == read
+        source.gates[waiting].set()
+        assert await first == await second
 
 
 async def test_a_maker_who_leaves_hands_over(data_dir: Path) -> None:
@@ -159,7 +204,7 @@ async def test_a_hundred_viewers_of_five_segments_ask_the_slow_source_five_times
         for round_ in (1, 2, 3):
             shop.clock.ticks += 65
             held = asyncio.Event()
-            source.gate = held  # nobody waits for it
+            source.gates["shelves"] = held  # nobody waits for it
             await asyncio.wait_for(everybody(), 10)
             held.set()
             await shop.cache.settle()

@@ -59,6 +59,18 @@ def test_what_costs_much_and_is_used_often_stays() -> None:
     assert sum(memory.find(b"dear %d" % n) is not None for n in range(30)) >= 28
 
 
+def test_what_stands_in_a_value_that_is_used_often_stays_with_it() -> None:
+    memory = tier(200_000)
+    products = [cell(b"product %d" % n) for n in range(10)]
+    pages = [cell(b"page %d" % n, 20, field="page", holes=(each,)) for n, each in enumerate(products)]
+    for each in (*products, *pages):
+        keep(memory, each)
+    for n in range(2000):
+        memory.find(b"page %d" % (n % 10))
+        keep(memory, cell(b"other product %d" % n))
+    assert sum(page.text(1.0) is not None for page in pages) >= 9
+
+
 def test_a_flood_of_keys_asked_for_once_pushes_nobody_out() -> None:
     memory = tier(200_000)
     names = [b"%d" % n for n in range(80)]

@@ -1,4 +1,7 @@
-"""While the shop is slow, fails and comes back, nothing wrong is served, and it is asked as seldom as may be."""
+"""While the shop is slow, fails and comes back, nothing wrong is served, and it is asked as seldom as may be.
+
+Half of those who ask came before, so the short way is open to them.
+"""
 
 import asyncio
 import os
@@ -16,7 +19,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.settings import Settings
-from tests.caching.test_load import BODIES, answer, expected
+from tests.caching.test_load import BODIES, answer, come_again, expected
+from tests.caching.ways import Way, answered, by_turns, client
 from tests.gateway.client import signed
 from tests.gateway.server import gateway_process
 from tests.sources.served_shop import open_store, served
@@ -70,9 +74,9 @@ class Shop:
 
     async def crowd(self, body: bytes, size: int) -> list[bytes]:
         """What so many get who ask the same at once."""
-        limits = httpx.Limits(max_connections=size)
-        async with httpx.AsyncClient(base_url=self.url, timeout=60, limits=limits) as client:
-            return list(await asyncio.gather(*(answer(client, body) for _ in range(size))))
+        async with client(self.url, Way.ORDINARY, size) as anybody, client(self.url, Way.SHORT, size) as visitor:
+            asking = {Way.ORDINARY: anybody, Way.SHORT: visitor}
+            return list(await asyncio.gather(*(answer(asking[way], body) for way in by_turns(size))))
 
 
 @contextmanager
@@ -116,16 +120,18 @@ async def test_nothing_wrong_is_served_while_the_shop_has_its_moods(there: Shop,
     results: Counter[str] = Counter()
     over = asyncio.Event()
 
-    async def asking(seed: int) -> None:
+    async def asking(seed: int, way: Way) -> None:
         chance = random.Random(seed)
-        async with httpx.AsyncClient(base_url=there.url, timeout=30) as client:
+        async with client(there.url, way) as opened:
             while not over.is_set():
                 body = chance.choice(BODIES)
-                got = await answer(client, body)
+                got = await answer(opened, body)
                 honest = codes(got) and codes(got) <= HONEST
                 results["right" if got == right[body] else "honest" if honest else "wrong"] += 1
 
-    asking_all = [asyncio.create_task(asking(seed)) for seed in range(CLIENTS)]
+    await come_again(there.url, right)
+    before = await answered(there.url)
+    asking_all = [asyncio.create_task(asking(seed, way)) for seed, way in enumerate(by_turns(CLIENTS))]
     chance, moods = random.Random(1), ["slow", "failing", "well"]
     for turn in range(int(SECONDS)):
         there.moods.mood = moods[turn % 3]
@@ -134,9 +140,13 @@ async def test_nothing_wrong_is_served_while_the_shop_has_its_moods(there: Shop,
     there.moods.mood = "well"
     over.set()
     await asyncio.wait_for(asyncio.gather(*asking_all), 60)
+    after = await answered(there.url)
     await asyncio.sleep(0.5)
     await there.purge()
-    assert await expected(there.url) == right, "what failed left something behind"
+    for way in Way:
+        assert await expected(there.url, way) == right, "what failed left something behind"
+    assert after.short > before.short
+    assert after.ordinary > before.ordinary
     assert results["wrong"] == 0, results
     assert results["right"] > 0
     assert results["honest"] > 0
@@ -149,8 +159,10 @@ async def test_a_crowd_asks_the_shop_no_more_than_one_does(there: Shop, mood: st
     assert len(set(answers)) == 1
     assert not codes(answers[0])
     assert set(there.moods.calls.values()) == {1}
+    before = await answered(there.url)
     again = await there.crowd(BODIES[0], CROWD)
     assert set(again) == set(answers)
+    assert (await answered(there.url)).short > before.short
     assert set(there.moods.calls.values()) == {1}
 
 

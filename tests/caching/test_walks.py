@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -65,8 +65,12 @@ def failing(shop: Pair) -> tuple[Pair, FailingReads]:
     commerce = cast("CommerceSource", source)
     reads = SharedReads(commerce)
     for kind in ("prices", "stock", "categories"):
-        setattr(reads, kind, getattr(source, kind))
+        setattr(reads, kind, _unshared(getattr(source, kind)))
     return replace(shop, visits=replace(shop.visits, source=commerce, reads=reads)), source
+
+
+def _unshared(read: Callable[[Sequence[str], Deadline], Awaitable[Sequence[Any]]]) -> Any:
+    return lambda ids, deadline, _hold: read(ids, deadline)
 
 
 async def _ids(shop: Pair) -> tuple[list[str], list[str]]:

@@ -66,14 +66,21 @@ class RequestMetrics:
 
     def answered(self, route: str, method: str, status: int, seconds: float, *, quietly: bool = False) -> None:
         """Count and log one answered request."""
+        self.all_answered(route, method, status, (seconds,), quietly=quietly)
+
+    def all_answered(
+        self, route: str, method: str, status: int, took: Sequence[float], *, quietly: bool = False
+    ) -> None:
+        """Count and log requests that were answered alike."""
         series = self._series.get((route, method, status))
         if series is None:
             series = (self._requests.labels(route, method, str(status)), self._seconds.labels(route))
             self._series[(route, method, status)] = series
-        series[0].inc()
-        series[1].observe(seconds)
+        series[0].inc(len(took))
         report = self.log.logger.debug if quietly else self.log.logger.info
-        report("request", route=route, method=method, status=status, ms=round(seconds * 1000, 2))
+        for seconds in took:
+            series[1].observe(seconds)
+            report("request", route=route, method=method, status=status, ms=round(seconds * 1000, 2))
 
 
 def quiet(path: str) -> bool:

@@ -153,12 +153,12 @@ class AnswerPlan:
 
     def answer(self, turn: Turn) -> AtOnce | None:
         """The answer for whoever asks; None where it has to be executed. Raises whatever a plan or completion does."""
-        row, cells, hits, find = self._row.copy(), [], [], self._cache.find
-        now, watched, missing = self._cache.now(), self._lookup.is_watched, []
+        cache, row, cells, hits = self._cache, self._row.copy(), [], []
+        now, watched, missing = cache.now(), self._lookup.is_watched, []
         for step in self._kept:
             key = step.key if step.key.__class__ is bytes else step.key.of(turn)  # type: ignore[union-attr]
-            cell = find(key)
-            text = cell.text(now) if cell is not None else None
+            cell = cache.find(key)
+            text = cache.text(cell, now) if cell is not None else None
             if cell is None or text is None:
                 if step.make is None:
                     return None

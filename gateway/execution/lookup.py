@@ -98,7 +98,7 @@ class Lookup:
         if cell is None:
             return None
         now = cache.now()
-        text = cell.text(now)
+        text = cache.text(cell, now)
         if text is None:
             return None
         fresh = cell.is_fresh(now)
@@ -302,7 +302,7 @@ class _Standing(_Ready):
         cache, found, now = self._cache, {}, self._cache.now()
         for (place, key), served in zip(self._places, self._served, strict=True):
             cell = cache.find(key)
-            text = cell.text(now) if cell is not None else None
+            text = cache.text(cell, now) if cell is not None else None
             if cell is None or text is None:
                 return None
             fresh = cell.is_fresh(now)

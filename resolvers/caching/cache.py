@@ -26,6 +26,12 @@ ABSENCE_S: Final = 5.0
 RENEWALS: Final = 16
 """How many values are made anew at a time; more wait for the next one who is served a stale value."""
 
+MOST_JOINED: Final = 64
+"""So many texts are remembered that were put together, 1 MB of them besides what memory is accounted for."""
+
+LONGEST_JOINED: Final = 16_384
+"""Longer texts are put together each time."""
+
 _PURGES_KEPT_S: Final = 60.0
 """Longer than anything is in the making."""
 
@@ -100,7 +106,26 @@ class FragmentCache:
         self._listeners: Listeners[Callable[[], None]] = Listeners()
         self._purges: dict[str, _Purge] = {}
         self._cleared = _Purge(0, float("-inf"))
+        self._joined: dict[Cell, tuple[float, bytes]] = {}
+        self._joined_at = -1
         self._audiences: LRUCache[bytes, tuple[str, ...]] = LRUCache(_KNOWN_AUDIENCES)
+
+    def text(self, cell: Cell, now: float) -> bytes | None:
+        """As the cell's own `text`. What was put together twice is remembered until anything in memory changes."""
+        if not cell.holes:
+            return cell.text(now)
+        joined, changes = self._joined, self.memory.changes
+        if changes != self._joined_at:
+            self._joined_at = changes
+            joined.clear()
+            return cell.text(now)
+        known = joined.get(cell)
+        if known is not None and now < known[0]:
+            return known[1]
+        text = cell.text(now)
+        if text is not None and len(text) <= LONGEST_JOINED and len(joined) < MOST_JOINED:
+            joined[cell] = cell.good_through(), text
+        return text
 
     async def fetch(self, keys: Sequence[bytes]) -> None:
         """Bring what the second tier has of these keys, and of all in their holes, into memory."""

@@ -96,6 +96,10 @@ class Cell:
             min((self.fresh_until, *(hole.fresh_through() for hole in self.holes))) if self.holes else self.fresh_until
         )
 
+    def good_through(self) -> float:
+        """Until when it and all in it may be served."""
+        return min((self.stale_until, *(hole.good_through() for hole in self.holes)))
+
     def oldest(self) -> float:
         """When the oldest part of it was made."""
         return min((self.made_at, *(hole.oldest() for hole in self.holes))) if self.holes else self.made_at

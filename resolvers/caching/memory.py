@@ -28,6 +28,8 @@ class MemoryTier:
     goes. What is in the holes of an entry ranks no lower than the entry, which is nothing without it. A full tier takes
     a new key only when it is asked for a second time within a while, so that a flood of keys that are asked for once
     passes by.
+
+    `changes` is another number whenever a cell comes or goes.
     """
 
     def __init__(self, budget: int, metrics: CacheMetrics, chance: Random | None = None) -> None:
@@ -39,6 +41,7 @@ class MemoryTier:
         self._by_field: dict[str, list[Cell]] = {}
         self._bytes: dict[str, int] = {}
         self._by_tag: dict[str, set[Cell]] = {}
+        self.changes = 0
         self._seen: set[int] = set()
         self._seen_before: set[int] = set()
 
@@ -141,6 +144,7 @@ class MemoryTier:
             self.evict_lowest(self._by_field[field])
 
     def _index(self, cell: Cell) -> None:
+        self.changes += 1
         siblings = self._by_field.setdefault(cell.field, [])
         cell.place = (len(self._everywhere), len(siblings))
         self._everywhere.append(cell)
@@ -153,6 +157,7 @@ class MemoryTier:
         self._weigh(cell.field, cell.size)
 
     def _drop(self, cell: Cell) -> None:
+        self.changes += 1
         del self._cells[cell.key]
         everywhere, among = cell.place
         _close_gap(self._everywhere, everywhere, 0)

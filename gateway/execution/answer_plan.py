@@ -71,7 +71,7 @@ Make = Callable[[Turn, bytes], bytes | None]
 class KeptStep:
     """A root field that is kept, under one key for all or under one for each; `hits` are not counted yet.
 
-    `make` is asked for what is not kept, once all else is there, for whoever asks may be told of it only once.
+    `make` is asked for what is not kept once all else is there, for what it gives is an exposure.
     """
 
     place: int

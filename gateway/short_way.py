@@ -2,7 +2,8 @@
 
 Who asks is found by the bytes of the headers, what is asked by the bytes of the body, or in it; what is left is planned
 for all visitors of their kind (gateway/execution/answer_plan.py). The answer is put together below Starlette, without a
-request object, a task, a timer or an executor, for there is nothing to wait for and so nothing to cut short.
+request object, a task, a timer or an executor: but for the body, which browsers send a moment after its head, there is
+nothing to wait for and so nothing to cut short.
 Whatever needs more (a newcomer, a token, a preview, a trace that is recorded, a value that has to be read) goes the
 ordinary way, from the beginning, and is answered the same.
 """
@@ -32,6 +33,7 @@ from gateway.negotiation import Accepted, accepted
 from gateway.previews import COOKIE as PREVIEW_COOKIE
 from gateway.previews import HEADER as PREVIEW_HEADER
 from gateway.request_tracing import Tracing
+from gateway.requests import LONGEST as LONGEST_KNOWN
 from gateway.traced_answer import trace_headers
 from gateway.visits import Visits
 from personalization.errors import JournalFull
@@ -49,6 +51,9 @@ PLANS = 1_000
 
 # Other for each request and of no consequence: a recorded trace does not come this way, a known body has a length.
 _OF_THE_REQUEST = frozenset({b"traceparent", b"tracestate", b"content-length"})
+
+BEHIND_S = 0.05
+"""Browsers often send a head and its body one after the other; a body is waited for so long."""
 
 MOST_PIECES = 8
 """Bodies in more pieces are read the ordinary way, which counts their bytes."""
@@ -257,6 +262,8 @@ class ShortWay:
         started = perf_counter()
         span = self._tracing.begin(scope)
         messages = _at_hand(receive)
+        if _is_on_its_way(messages) and _is_short(scope):
+            await _wait_for_more(messages, receive)
         whole = None if span.is_recording() else shortcut.answer(caller, messages, span.get_span_context())
         if whole is None:
             await self._app(scope, _again(messages, receive), send)
@@ -314,11 +321,32 @@ def _at_hand(receive: Receive) -> list[Message]:
     """What has been received of a body, without waiting for more of it."""
     messages: list[Message] = []
     try:
-        while not messages or (messages[-1].get("more_body", False) and len(messages) < MOST_PIECES):
+        while _is_on_its_way(messages):
             messages.append(at_hand(receive()))
     except NotAtHand:
         pass
     return messages
+
+
+def _is_on_its_way(messages: Sequence[Message]) -> bool:
+    """Whether more of a body is to come, and not in more pieces than are read here."""
+    return not messages or (messages[-1].get("more_body", False) and len(messages) < MOST_PIECES)
+
+
+def _is_short(scope: Scope) -> bool:
+    """Whether a body says how long it is, and is no longer than those that are known."""
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    return len(lengths) == 1 and lengths[0].isdigit() and int(lengths[0]) <= LONGEST_KNOWN
+
+
+async def _wait_for_more(messages: list[Message], receive: Receive) -> None:
+    """Wait a moment for a body that comes behind its head; the ordinary way waits longer, and says what is missing."""
+    try:
+        async with asyncio.timeout(BEHIND_S):
+            while _is_on_its_way(messages):
+                messages.append(await receive())
+    except TimeoutError:
+        return
 
 
 def _again(messages: list[Message], receive: Receive) -> Receive:

@@ -15,10 +15,13 @@ from prometheus_client import CollectorRegistry
 
 from gateway.app import build_app
 from gateway.settings import Settings
+from gateway.short_way import BEHIND_S
 from gateway.telemetry import GatewayTracer, Telemetry
 from gateway.visitor import RENEWAL
 from personalization.clock import ManualClock
 from tests.caching.shop import BEGINNING
+from tests.caching.ways import answered
+from tests.gateway.server import gateway_process
 
 PAGE = """query Page($context: Context, $first: Int = 3) {
   catalog(first: $first) { nodes { id name price { amount } } }
@@ -139,6 +142,32 @@ async def test_a_body_in_pieces_is_read_whole(data_dir: Path) -> None:
         answers = [await short.client.post("/graphql", content=pieces(), headers=headers) for _ in range(TIMES)]
         assert {each.status_code for each in answers} == {200}
         assert len({each.content for each in answers}) == 1
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.005, 0.1], ids=["with-its-head", "behind-its-head", "late"])
+async def test_a_body_may_come_behind_its_head(data_dir: Path, late_s: float) -> None:
+    text, got = orjson.dumps(PLAIN), set()
+    with gateway_process(data_dir) as url:
+        async with httpx.AsyncClient(base_url=url) as client:
+            await client.post("/graphql", json=PERSONALIZED)
+            cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+            for _ in range(TIMES):
+                await client.post("/graphql", content=text, headers=HEADERS)
+        before = await answered(url)
+        head = [f"{name}: {value}" for name, value in HEADERS.items()]
+        head += ["host: gateway.example", f"cookie: {cookie}", f"content-length: {len(text)}"]
+        reader, writer = await asyncio.open_connection(httpx.URL(url).host, httpx.URL(url).port)
+        for _ in range(2):
+            writer.write("\r\n".join(["POST /graphql HTTP/1.1", *head, "", ""]).encode() + text[:10])
+            await asyncio.sleep(late_s)
+            writer.write(text[10:])
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 200")
+            length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            got.add(await reader.readexactly(length))
+        writer.close()
+        assert len(got) == 1
+        assert (await answered(url)).short - before.short == (2 if late_s < BEHIND_S else 0)
 
 
 async def test_a_cookie_that_is_due_is_renewed(data_dir: Path) -> None:

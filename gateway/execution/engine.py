@@ -165,7 +165,7 @@ class Engine:
         if not forms.hope:
             return None
         forms.hope -= 1
-        self._keeper(ready, keeping)
+        self._keeper(ready, keeping)  # asked for again at once, it builds the lanes
         executor = self._keeper(ready, keeping).for_visit(visit)
         plan = ready.lanes.plan(visit, executor) if ready.lanes is not None else None
         if plan is not None and plan.is_promising:

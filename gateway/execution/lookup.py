@@ -142,7 +142,8 @@ class Lookup:
         if not kept.fresh and not self.renewing:
             self._cache.renew(kept.cell, partial(self._renew, form, details, path))
         if self._maker.keeping.is_sampled():
-            self._cache.renew(kept.cell, partial(self._verify, form, details, path, kept.text))
+            verify = partial(self._verify, form, details, path, kept.text, self._cache.epoch)
+            self._cache.renew(kept.cell, verify)
 
     def place(self, root: str, field: str, identity: object) -> ReadyPlace:
         """What `resolvers.visit.Keeper` promises."""
@@ -239,11 +240,14 @@ class Lookup:
         async with self._again() as visit:
             _check(await self._maker.root_anew(visit, form, details, path), form)
 
-    async def _verify(self, form: Form, details: FieldDetailsList, path: Path, served: bytes) -> None:
-        """Make a value anew from nothing that is kept, and compare it with what was served."""
+    async def _verify(self, form: Form, details: FieldDetailsList, path: Path, served: bytes, epoch: int) -> None:
+        """Make a value anew from nothing that is kept, and compare it with what was served in this epoch.
+
+        What was purged since, whatever it was, may have been right then and be another value now.
+        """
         async with self._again() as visit:
             value = await self._maker.root_anew(visit, form, details, path, from_nothing=True)
-        if isinstance(value, Kept) and value.text != served:
+        if isinstance(value, Kept) and value.text != served and self._cache.epoch == epoch:
             self._cache.metrics.mismatched(form.name)
             _log.error("cache_mismatch", field=form.name, form=form.id.hex())
             await self._cache.purge((form.name,))

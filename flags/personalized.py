@@ -69,7 +69,7 @@ class PersonalizedFlags:
         keys = tuple(flags.flags) if keys is None else keys
         found = self.at_once(flags, keys, ask)
         left = [each for each in found if isinstance(each, OpenFlag)]
-        return settled(found, await self.decide(flags, left) if left else ())
+        return filled_in(found, await self.decide(flags, left) if left else ())
 
     def at_once(self, flags: FlagSet, keys: Sequence[str], ask: Ask) -> list[Answer | OpenFlag]:
         """The answers that need no decision, or one that is at hand; `decide` is to be asked for what is still open."""
@@ -147,7 +147,7 @@ class PersonalizedFlags:
         return known[1]
 
 
-def settled(found: Iterable[Answer | OpenFlag], decided: Iterable[Answer]) -> list[Answer]:
+def filled_in(found: Iterable[Answer | OpenFlag], decided: Iterable[Answer]) -> list[Answer]:
     """All answers, with those that were decided in the places of the open flags."""
     left = iter(decided)
     return [next(left) if isinstance(each, OpenFlag) else each for each in found]

@@ -6,7 +6,7 @@ from opentelemetry.trace import Tracer
 
 from flags.evaluation import FlagSet
 from flags.layers import Answer, Ask, OpenFlag
-from flags.personalized import PersonalizedFlags, settled
+from flags.personalized import PersonalizedFlags, filled_in
 from resolvers.batching import BatchLoader, LoaderMetrics
 from resolvers.context import EffectiveContext
 
@@ -32,12 +32,12 @@ class PageFlags:
         found = self.answers.at_once(self.flags, keys, self._ask_of(context))
         opened = [each for each in found if isinstance(each, OpenFlag)]
         if context is None or not opened:
-            return settled(found, ())
+            return filled_in(found, ())
         if self._decisions is None:  # made when it is needed: most pages are kept
             self._decisions = BatchLoader("flags", self._decide, tracer=self._tracer, metrics=self._metrics)
         asked = [(each.key, context) for each in opened]
         self._open.update(zip(asked, opened, strict=True))
-        return settled(found, await self._decisions.load_many(asked))
+        return filled_in(found, await self._decisions.load_many(asked))
 
     def cancel(self) -> None:
         """Stop what nobody waits for any more."""

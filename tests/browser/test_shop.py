@@ -43,7 +43,7 @@ def test_a_click_becomes_a_reward_in_the_trace_of_its_page(shop: Shop, served: S
     shop.page.wait_for_selector(".bar-behind tr.is-shelf")
     shop.page.click(".bar-toggle")
     shop.shelved()
-    shop.page.locator(".shelf-place").scroll_into_view_if_needed()
+    shop.page.hover(".shelf-place")  # scrolls it into view; tries again where it has just been put anew
     trace = shop.page.text_content(".bar-facts div:last-child dd")
     shop.page.click(".shelf-place .tile-title a")
     shop.page.wait_for_selector(".detail")

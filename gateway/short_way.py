@@ -224,8 +224,9 @@ class Shortcut:
         served, self._served = self._served, []
         self._visits.viewers.came_again(len(served))
         self._endpoint.answered(len(served))
-        for plan, turn in served:
+        for plan in {plan for plan, _ in served}:
             plan.settle()
+        for _, turn in served:
             for decision in turn.decided:
                 self._decisions.count(decision)
             for do in turn.left:

@@ -227,15 +227,17 @@ class GatewayTracer(Tracer):
                 parent.trace_id, self._ids.generate_span_id(), False, parent.trace_flags, parent.trace_state
             )
             return RecordedSpan(self, name, made, parent, kind, attributes, links, start_time)
-        return self._root(name, kind, attributes, links, start_time)
+        return self.start_trace(name, kind, attributes, links, start_time)
 
-    def start_trace(self, name: str, kind: SpanKind, attributes: Attributes) -> Span:
-        """As `start_span` in an empty context, in a third of its time."""
-        return self._root(name, kind, attributes, None, None)
-
-    def _root(
-        self, name: str, kind: SpanKind, attributes: Attributes, links: Sequence[Link] | None, start_time: int | None
+    def start_trace(
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: Attributes,
+        links: Sequence[Link] | None = None,
+        start_time: int | None = None,
     ) -> Span:
+        """As `start_span` in an empty context, in a third of its time."""
         trace_id = self._ids.generate_trace_id()
         sampled = trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
         made = SpanContext(trace_id, self._ids.generate_span_id(), False, SAMPLED if sampled else UNSAMPLED)

@@ -223,66 +223,55 @@ class GivenShelf:
         return Shelf(self.decision, (), self.query, self.kept)
 
 
+@dataclass(slots=True)
 class EveryonesShelf:
-    """The plan of the public default: one decision for all, over what is kept of its products."""
+    """The plan of the public default: one decision for all, over what is kept of its products.
 
-    __slots__ = ("_decision", "_decisions", "_given", "_place", "_query")
+    It was given so many `times` that are not counted yet.
+    """
 
-    def __init__(
-        self, decisions: DecisionService, decision: events.Decision, query: ShelfQuery, place: StandingPlace
-    ) -> None:
-        self._decisions = decisions
-        self._decision = decision
-        self._query = query
-        self._place = place
-        self._given = 0
+    decisions: DecisionService
+    decision: events.Decision
+    query: ShelfQuery
+    place: StandingPlace
+    times: int = 0
 
     def given(self, _turn: Turn) -> GivenShelf | None:
         """As `Plan.given`."""
-        kept = self._place.look()
+        kept = self.place.look()
         if kept is None:
             return None
-        self._given += 1
-        return GivenShelf(self._decision, self._query, kept)
+        self.times += 1
+        return GivenShelf(self.decision, self.query, kept)
 
     def settle(self) -> None:
         """As `Plan.settle`."""
-        given, self._given = self._given, 0
-        if given:
-            self._decisions.count(self._decision, given)
-        self._place.settle()
+        if self.times:
+            self.decisions.count(self.decision, self.times)
+            self.times = 0
+        self.place.settle()
 
 
+@dataclass(frozen=True, slots=True)
 class PlannedShelf:
     """The plan for a context: a decision for each viewer, over what is kept of the products of each action.
 
     `strongest` are the categories it was made with; once the persona has others, it is good no more.
     """
 
-    __slots__ = ("_categories", "_lottery", "_persona", "_shelves", "_source", "_strongest")
-
-    def __init__(
-        self,
-        lottery: Lottery,
-        shop: source.CommerceSource,
-        categories: StrongestCategories,
-        persona: Persona,
-        strongest: tuple[str, ...],
-        shelves: Mapping[str, tuple[ShelfQuery, StandingPlace]],
-    ) -> None:
-        self._lottery = lottery
-        self._source = shop
-        self._categories = categories
-        self._persona = persona
-        self._strongest = strongest
-        self._shelves = shelves
+    lottery: Lottery
+    shop: source.CommerceSource
+    categories: StrongestCategories
+    persona: Persona
+    strongest: tuple[str, ...]
+    shelves: Mapping[str, tuple[ShelfQuery, StandingPlace]]
 
     def given(self, turn: Turn) -> GivenShelf | None:
         """As `Plan.given`."""
-        if self._categories.at_hand(self._persona) != self._strongest:
+        if self.categories.at_hand(self.persona) != self.strongest:
             return None
-        decision = self._lottery.draw(turn)
-        query, place = self._shelves[decision.action]
+        decision = self.lottery.draw(turn)
+        query, place = self.shelves[decision.action]
         kept = place.look() or self._filled(query, place, turn)
         if kept is None:
             return None
@@ -291,12 +280,12 @@ class PlannedShelf:
 
     def settle(self) -> None:
         """As `Plan.settle`; decisions are counted one by one."""
-        for _, place in self._shelves.values():
+        for _, place in self.shelves.values():
             place.settle()
 
     def _filled(self, query: ShelfQuery, place: ReadyPlace, turn: Turn) -> Mapping[str, object] | None:
         """What is made of a shelf that is not kept, where its products are."""
-        products = self._source.shelf_at_hand(query)
+        products = self.shop.shelf_at_hand(query)
         return place.fill(Refill(products, query), turn.left) if products is not None else None
 
 
@@ -310,23 +299,19 @@ def _planned(
     if context is None:
         asked, query = DecisionContext(placement.value), _everyones_shelf(limit)
         decision = visit.decisions.standing_default(asked, _DEFAULT_ACTIONS, _BESTSELLERS)
-        standing = place_of(query)
-        return EveryonesShelf(visit.decisions, decision, query, standing) if standing is not None else None
+        return EveryonesShelf(visit.decisions, decision, query, place_of(query))
     strongest = visit.strongest.at_hand(context.persona)
     if strongest is None or context.top_categories:
         return None
     shelves = _shelves(context, strongest, limit)
     question = Question(context.for_decision(placement.value), tuple(shelves), _BESTSELLERS)
-    places = {action: (query, standing) for action, query in shelves.items() if (standing := place_of(query))}
-    if len(places) < len(shelves):
-        return None
     return PlannedShelf(
         lottery=visit.decisions.lottery(question),
         shop=visit.source,
         categories=visit.strongest,
         persona=context.persona,
         strongest=strongest,
-        shelves=places,
+        shelves={action: (query, place_of(query)) for action, query in shelves.items()},
     )
 
 

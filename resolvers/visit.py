@@ -27,8 +27,8 @@ class Keeper(Protocol):
         """Where all selections of `field` below the root field of response name `root` are kept for this object."""
         ...
 
-    def standing_place(self, root: str, field: str, identity: object) -> "StandingPlace | None":
-        """As `place`, to be looked at for many visits; None where nothing can be kept."""
+    def standing_place(self, root: str, field: str, identity: object) -> "StandingPlace":
+        """As `place`, to be looked at for many visits."""
         ...
 
 

@@ -147,19 +147,17 @@ class Lookup:
 
     def place(self, root: str, field: str, identity: object) -> ReadyPlace:
         """What `resolvers.visit.Keeper` promises."""
-        places = self._maker.places.get((root, field)) or self._places(root, field)
-        if self.renewing or not all(place.form.keepable for place in places):
-            return _Ready(self, identity, ())
-        return _Ready(self, identity, self._keyed(identity, places))
+        return _Ready(self, identity, () if self.renewing else self._keyed(root, field, identity))
 
-    def standing_place(self, root: str, field: str, identity: object) -> "_Standing | None":
+    def standing_place(self, root: str, field: str, identity: object) -> "_Standing":
         """What `resolvers.visit.Keeper` promises."""
-        places = self._maker.places.get((root, field)) or self._places(root, field)
-        if not places or not all(place.form.keepable for place in places):
-            return None
-        return _Standing(self, identity, self._keyed(identity, places), self._cache)
+        return _Standing(self, identity, self._keyed(root, field, identity), self._cache)
 
-    def _keyed(self, identity: object, places: Sequence[Place]) -> Sequence[tuple[Place, bytes]]:
+    def _keyed(self, root: str, field: str, identity: object) -> Sequence[tuple[Place, bytes]]:
+        """The places of a field of this object, and their keys; none where nothing can be kept."""
+        places = self._maker.places.get((root, field)) or self._places(root, field)
+        if not all(place.form.keepable for place in places):
+            return ()
         text, values = orjson.dumps(identity), self._maker.variable_values.coerced
         return [(place, place.form.key(text, values)) for place in places]
 
@@ -314,7 +312,7 @@ class _Standing(_Ready):
                 self._lookup.refill(cell, self._identity, place)
             served[fresh] += 1
             found[place.name] = Kept(cell, text, fresh)
-        return found
+        return found or None
 
     def settle(self) -> None:
         for (place, _), served in zip(self._places, self._served, strict=True):

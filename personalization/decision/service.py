@@ -242,10 +242,13 @@ class DecisionService:
                 return self._certain(question, self._ids(), question.default(), mode, HOLDBACK)
             case DecisionMode.APPRENTICE, _:
                 return self._apprenticed(question)
-            case DecisionMode.ONLINE, _ if self._conduct.may_hold_back(question.context) and self.in_holdback(question):
+            case DecisionMode.ONLINE, _ if self._holds_back(question):
                 return self._certain(question, self._ids(), question.default(), DecisionMode.ONLINE, HOLDBACK)
             case mode, policy:
                 return self._drawn(question, policy, mode)
+
+    def _holds_back(self, question: Question) -> bool:
+        return self._conduct.holds_back(question.context, question.subject, question.session)
 
     def standing(self, placement: str) -> tuple[DecisionMode, Policy]:
         """The mode that decisions at a placement have now, and the policy that draws those that are drawn."""

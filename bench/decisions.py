@@ -24,7 +24,7 @@ from personalization.bandit.vw import Snapshot, VwLearner
 from personalization.bandit.vw_examples import question_text
 from personalization.bandit.vw_settings import VwSettings
 from personalization.clock import SystemClock
-from personalization.codec import encode_decision
+from personalization.codec import encode_event
 from personalization.decision.question import Question
 from personalization.events import Decision, DecisionContext, DecisionMode, JoinedDecision, ShelfAction
 from personalization.registry import REGISTRY_FOLDER, SHELF_MODEL, ModelRegistry
@@ -98,7 +98,7 @@ class Gateway:
         return self.parts.decisions.decide(CONTEXT, actions, subject="visitor:1", session="s")
 
     def record(self) -> bytes:
-        return encode_decision(self.decision())
+        return encode_event(self.decision())
 
     def page(self) -> None:
         questions = [Question(CONTEXT, ACTIONS, subject="visitor:1", session="s")] * SLOTS

@@ -18,7 +18,7 @@ from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
 from personalization.clock import SystemClock
-from personalization.codec import decode_decision, decode_outcome, encode_decision, encode_outcome
+from personalization.codec import decode_decision, decode_outcome, encode_event
 from personalization.events import Decision, DecisionContext, DecisionMode, Outcome, OutcomeKind, ShelfAction
 from personalization.hub.sqlite import SqliteHub
 from personalization.hub.sqlite_file import HubFile
@@ -83,7 +83,7 @@ def _join(joiner: Joiner, events: Sequence[Decision | Outcome]) -> int:
 
 def decoded(events: Sequence[Decision | Outcome]) -> float:
     """Events a second of decoding."""
-    values = [(encode_decision(each) if isinstance(each, Decision) else encode_outcome(each)) for each in events]
+    values = [encode_event(each) for each in events]
     started = perf_counter()
     for event, value in zip(events, values, strict=True):
         if isinstance(event, Decision):
@@ -103,11 +103,11 @@ async def through_the_hub(folder: Path, count: int) -> float:
         total += len(batch)
         await hub.append(
             DECISIONS,
-            [NewEvent(each.id, each.id, encode_decision(each)) for each in batch if isinstance(each, Decision)],
+            [NewEvent(each.id, each.id, encode_event(each)) for each in batch if isinstance(each, Decision)],
         )
         await hub.append(
             OUTCOMES,
-            [NewEvent(each.id, each.decision_id, encode_outcome(each)) for each in batch if isinstance(each, Outcome)],
+            [NewEvent(each.id, each.decision_id, encode_event(each)) for each in batch if isinstance(each, Outcome)],
         )
     checkpoints, metrics = Checkpoints(folder / "join"), JoinMetrics(CollectorRegistry())
     online = OnlineJoin(
@@ -143,7 +143,7 @@ def by_sql(folder: Path, events: Sequence[Decision | Outcome]) -> tuple[float, f
 
 
 def _stored(topic: str, offset: int, event: Decision | Outcome) -> StoredEvent:
-    value = encode_decision(event) if isinstance(event, Decision) else encode_outcome(event)
+    value = encode_event(event)
     return StoredEvent(topic, 0, offset, BEGAN, NewEvent(event.id, event.id, value))
 
 

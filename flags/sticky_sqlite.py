@@ -11,7 +11,7 @@ from typing import TypeVar
 from flags.errors import StickyUnavailable
 from flags.sticky import STICKY, Keep, MemoryStickyDecisions
 from personalization.clock import Clock
-from personalization.codec import decode_decision, encode_decision
+from personalization.codec import decode_decision, encode_event
 from personalization.errors import InvalidEvent
 from personalization.events import Decision
 from personalization.file_lock import alone
@@ -148,7 +148,7 @@ class SqliteStickyDecisions:
             "key": keep.key,
             "id": keep.decision.id,
             "until": now + int(self._lasts / timedelta(microseconds=1)),
-            "decision": encode_decision(keep.decision),
+            "decision": encode_event(keep.decision),
             "instead_of": keep.instead_of,
             "now": now,
         }

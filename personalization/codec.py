@@ -38,7 +38,7 @@ E = TypeVar("E", bound=StrEnum)
 
 
 def encode_each(events: Sequence[Event]) -> list[bytes | None]:
-    """Each event as its own encoder writes it, at half of what that costs; None for one that is not valid Unicode."""
+    """Each event as `encode_event` writes it, at half of what that costs; None for one that is not valid Unicode."""
     try:
         return [_versioned(members) for members in dumps_each(events)]
     except TypeError:
@@ -47,40 +47,13 @@ def encode_each(events: Sequence[Event]) -> list[bytes | None]:
 
 def _encoded(event: Event) -> bytes | None:
     try:
-        return _dumps(event)
+        return encode_event(event)
     except InvalidEvent:
         return None
 
 
-def encode_decision(decision: Decision) -> bytes:
-    """The decision as a JSON object; floats keep every bit, times are ISO 8601 in UTC with microseconds.
-
-    Raises:
-        InvalidEvent: a text in it is not valid Unicode.
-    """
-    return _dumps(decision)
-
-
-def encode_outcome(outcome: Outcome) -> bytes:
-    """The outcome as a JSON object; times are ISO 8601 in UTC with microseconds.
-
-    Raises:
-        InvalidEvent: a text in it is not valid Unicode.
-    """
-    return _dumps(outcome)
-
-
-def encode_exposure(exposure: Exposure) -> bytes:
-    """The exposure as a JSON object; its time is ISO 8601 in UTC with microseconds.
-
-    Raises:
-        InvalidEvent: a text in it is not valid Unicode.
-    """
-    return _dumps(exposure)
-
-
-def encode_exposure_event(event: ExposureEvent) -> bytes:
-    """The event of an exposure as a JSON object; times are ISO 8601 in UTC with microseconds.
+def encode_event(event: Event) -> bytes:
+    """The event as a JSON object; floats keep every bit, times are ISO 8601 in UTC with microseconds.
 
     Raises:
         InvalidEvent: a text in it is not valid Unicode.
@@ -97,8 +70,8 @@ def encode_joined(joined: JoinedDecision) -> bytes:
     return _dumps(
         {
             "id": joined.decision.id,
-            "decision": orjson.Fragment(encode_decision(joined.decision)),
-            "outcomes": [orjson.Fragment(encode_outcome(each)) for each in joined.outcomes],
+            "decision": orjson.Fragment(encode_event(joined.decision)),
+            "outcomes": [orjson.Fragment(encode_event(each)) for each in joined.outcomes],
             "reward": joined.reward,
             "displayed": joined.displayed,
             "joined_at": joined.joined_at,
@@ -107,7 +80,7 @@ def encode_joined(joined: JoinedDecision) -> bytes:
 
 
 def decode_decision(value: bytes) -> Decision:
-    """The decision that `encode_decision` wrote.
+    """The decision that `encode_event` wrote.
 
     Raises:
         InvalidEvent: no JSON object of version 1, a member missing or of another type, a distribution of another
@@ -117,7 +90,7 @@ def decode_decision(value: bytes) -> Decision:
 
 
 def decode_outcome(value: bytes) -> Outcome:
-    """The outcome that `encode_outcome` wrote, `duration_s` None in those written before there was one.
+    """The outcome that `encode_event` wrote, `duration_s` None in those written before there was one.
 
     Raises:
         InvalidEvent: no JSON object of version 1, a member missing or of another type, or a duration out of its range.
@@ -178,7 +151,7 @@ def _outcome(record: "_Record") -> Outcome:
 
 
 def decode_exposure(value: bytes) -> Exposure:
-    """The exposure that `encode_exposure` wrote.
+    """The exposure that `encode_event` wrote.
 
     Raises:
         InvalidEvent: no JSON object of version 1, or a member missing or of another type.
@@ -202,7 +175,7 @@ def decode_exposure(value: bytes) -> Exposure:
 
 
 def decode_exposure_event(value: bytes) -> ExposureEvent:
-    """The event that `encode_exposure_event` wrote.
+    """The event that `encode_event` wrote.
 
     Raises:
         InvalidEvent: no JSON object of version 1, or a member missing or of another type.

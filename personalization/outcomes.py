@@ -10,7 +10,7 @@ from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, Counter
 
 from personalization.clock import Clock
-from personalization.codec import encode_exposure_event, encode_outcome
+from personalization.codec import encode_event
 from personalization.errors import InvalidEvent
 from personalization.events import LONGEST_DISPLAY_S, ExposureEvent, ExposureEventKind, Outcome, OutcomeKind
 from personalization.hub.topics import EXPOSURE_EVENTS, OUTCOMES, Hub, NewEvent
@@ -199,12 +199,12 @@ class Outcomes:
     async def _write(self, events: Sequence[Outcome | ExposureEvent], headers: Mapping[str, str]) -> tuple[str, ...]:
         """Write them into the topics of their kinds; the ids of the duplicates among them."""
         outcomes = [
-            NewEvent(each.id, each.decision_id, encode_outcome(each), headers)
+            NewEvent(each.id, each.decision_id, encode_event(each), headers)
             for each in events
             if isinstance(each, Outcome)
         ]
         exposed = [
-            NewEvent(each.id, each.exposure_id, encode_exposure_event(each), headers)
+            NewEvent(each.id, each.exposure_id, encode_event(each), headers)
             for each in events
             if isinstance(each, ExposureEvent)
         ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from personalization.codec import decode_decision, decode_outcome, encode_decision, encode_outcome
+from personalization.codec import decode_decision, decode_outcome, encode_event
 from personalization.events import Decision, Outcome
 
 STATE_VERSION = 1
@@ -75,7 +75,7 @@ def encode_state(state: JoinerState) -> bytes:
             "v": STATE_VERSION,
             "now": state.now,
             "held": [_held_members(each) for each in state.held],
-            "waiting": [orjson.Fragment(encode_outcome(each)) for each in state.waiting],
+            "waiting": [orjson.Fragment(encode_event(each)) for each in state.waiting],
             "closed": [
                 (each.id, each.at, each.window_ends, each.closed, each.outcomes, each.evicted) for each in state.closed
             ],
@@ -105,8 +105,8 @@ def decode_state(value: bytes) -> JoinerState:
 
 
 def _held_members(held: HeldDecision) -> tuple[object, ...]:
-    outcomes = [orjson.Fragment(encode_outcome(each)) for each in held.outcomes]
-    return orjson.Fragment(encode_decision(held.decision)), outcomes, held.origin
+    outcomes = [orjson.Fragment(encode_event(each)) for each in held.outcomes]
+    return orjson.Fragment(encode_event(held.decision)), outcomes, held.origin
 
 
 def _held(members: list[Any]) -> HeldDecision:

@@ -1,6 +1,6 @@
 """Events on their way into a hub, and what is in one."""
 
-from personalization.codec import decode_joined, encode_decision, encode_outcome
+from personalization.codec import decode_joined, encode_event
 from personalization.events import Decision, JoinedDecision
 from personalization.hub.topics import DECISIONS, JOINED, OUTCOMES, Hub, NewEvent, StoredEvent
 from tests.join.histories import Arrival
@@ -9,8 +9,8 @@ from tests.join.histories import Arrival
 def new_event(arrival: Arrival, headers: dict[str, str] | None = None) -> tuple[str, NewEvent]:
     event = arrival.event
     if isinstance(event, Decision):
-        return DECISIONS, NewEvent(event.id, event.id, encode_decision(event), headers or {})
-    return OUTCOMES, NewEvent(event.id, event.decision_id, encode_outcome(event), headers or {})
+        return DECISIONS, NewEvent(event.id, event.id, encode_event(event), headers or {})
+    return OUTCOMES, NewEvent(event.id, event.decision_id, encode_event(event), headers or {})
 
 
 async def stored(hub: Hub, topic: str = JOINED) -> list[StoredEvent]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from personalization.clock import ManualClock
-from personalization.codec import encode_exposure, encode_exposure_event, encode_joined, encode_outcome
+from personalization.codec import encode_event, encode_joined
 from personalization.events import (
     Decision,
     Exposure,
@@ -100,13 +100,13 @@ async def test_an_event_that_cannot_be_read_is_kept_as_it_is(hub: MemoryHub, lak
     huge = replace(Outcome("b", "d", OutcomeKind.PURCHASED, START, START), quantity=2**63)
     events = [
         NewEvent("a", "k", b"not JSON"),
-        NewEvent("b", "k", encode_outcome(huge)),
-        NewEvent("c", "k", encode_outcome(replace(huge, id="c", quantity=1))),
+        NewEvent("b", "k", encode_event(huge)),
+        NewEvent("c", "k", encode_event(replace(huge, id="c", quantity=1))),
     ]
     await hub.append(OUTCOMES, events)
     await writer(hub, lake).run_once()
     rows = [row for each in lake.files(OUTCOMES) for row in rows_in(lake.path(each))]
-    assert [row["unreadable"] for row in rows] == [b"not JSON", encode_outcome(huge), None]
+    assert [row["unreadable"] for row in rows] == [b"not JSON", encode_event(huge), None]
     assert [row["quantity"] for row in rows] == [None, None, 1]
 
 
@@ -124,8 +124,8 @@ async def test_every_topic_has_its_columns(hub: MemoryHub, lake: Lake) -> None:
     click = Outcome("o", decision.id, OutcomeKind.DETAIL_DISPLAYED, START, START)
     joined = JoinedDecision(decision, (click,), 1.0, True, START)
     for topic, event_id, value in (
-        (EXPOSURES, "e", encode_exposure(exposure)),
-        (EXPOSURE_EVENTS, "s", encode_exposure_event(seen)),
+        (EXPOSURES, "e", encode_event(exposure)),
+        (EXPOSURE_EVENTS, "s", encode_event(seen)),
         (JOINED, decision.id, encode_joined(joined)),
     ):
         await hub.append(topic, [NewEvent(event_id, event_id, value)])

@@ -18,7 +18,7 @@ from personalization.bandit.uniform import Uniform
 from personalization.bandit.vw import VwPolicy
 from personalization.bandit.vw_settings import VwSettings
 from personalization.clock import SystemClock
-from personalization.codec import encode_decision, encode_outcome
+from personalization.codec import encode_event
 from personalization.errors import NotEnoughRows
 from personalization.events import JoinedDecision, Outcome, OutcomeKind
 from personalization.hub.sqlite import SqliteHub
@@ -211,9 +211,9 @@ async def test_the_lake_gives_the_same_models_as_the_hub(tmp_path: Path) -> None
     await fill(hub, rows)
     outcomes = [each for row in rows for each in outcomes_of(row)]
     await hub.append(
-        DECISIONS, [NewEvent(each.decision.id, each.decision.id, encode_decision(each.decision)) for each in rows]
+        DECISIONS, [NewEvent(each.decision.id, each.decision.id, encode_event(each.decision)) for each in rows]
     )
-    await hub.append(OUTCOMES, [NewEvent(each.id, each.decision_id, encode_outcome(each)) for each in outcomes])
+    await hub.append(OUTCOMES, [NewEvent(each.id, each.decision_id, encode_event(each)) for each in outcomes])
     await hub.aclose()
     until = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
     for command in (["write", "--once"], ["etl", "--until", until]):

@@ -14,11 +14,8 @@ from personalization.codec import (
     decode_exposure,
     decode_exposure_event,
     decode_outcome,
-    encode_decision,
     encode_each,
-    encode_exposure,
-    encode_exposure_event,
-    encode_outcome,
+    encode_event,
 )
 from personalization.errors import InvalidEvent
 from personalization.events import (
@@ -158,13 +155,13 @@ EXPOSURE_EVENT = ExposureEvent(
 @given(decisions())
 @UNHURRIED
 def test_decisions_come_back_bit_by_bit(decision: Decision) -> None:
-    assert decode_decision(encode_decision(decision)) == decision
+    assert decode_decision(encode_event(decision)) == decision
 
 
 @given(decisions())
 @UNHURRIED
 def test_a_record_says_itself_what_was_drawn(decision: Decision) -> None:
-    record = decode_decision(encode_decision(decision))
+    record = decode_decision(encode_event(decision))
     index = sample(record.distribution, record.id)
     assert (record.actions[index], record.distribution[index]) == (decision.action, decision.probability)
 
@@ -172,51 +169,39 @@ def test_a_record_says_itself_what_was_drawn(decision: Decision) -> None:
 @given(OUTCOMES)
 @UNHURRIED
 def test_outcomes_come_back_as_they_were(outcome: Outcome) -> None:
-    assert decode_outcome(encode_outcome(outcome)) == outcome
+    assert decode_outcome(encode_event(outcome)) == outcome
 
 
 @given(EXPOSURES)
 @UNHURRIED
 def test_exposures_come_back_as_they_were(exposure: Exposure) -> None:
-    assert decode_exposure(encode_exposure(exposure)) == exposure
+    assert decode_exposure(encode_event(exposure)) == exposure
 
 
 @given(EXPOSURE_EVENTS)
 @UNHURRIED
 def test_events_of_exposures_come_back_as_they_were(event: ExposureEvent) -> None:
-    assert decode_exposure_event(encode_exposure_event(event)) == event
+    assert decode_exposure_event(encode_event(event)) == event
 
 
 @given(st.lists(st.one_of(decisions(), OUTCOMES, EXPOSURES, EXPOSURE_EVENTS), max_size=8))
 @UNHURRIED
 def test_many_at_once_are_written_as_one_by_one(events: list[Decision | Outcome | Exposure | ExposureEvent]) -> None:
-    assert encode_each(events) == [encoded(event) for event in events]
-
-
-def encoded(event: Decision | Outcome | Exposure | ExposureEvent) -> bytes:
-    match event:
-        case Decision():
-            return encode_decision(event)
-        case Outcome():
-            return encode_outcome(event)
-        case Exposure():
-            return encode_exposure(event)
-        case ExposureEvent():
-            return encode_exposure_event(event)
+    assert encode_each(events) == [encode_event(event) for event in events]
 
 
 def test_one_that_is_not_unicode_is_left_out_of_many() -> None:
     surrogate = replace(DECISION, subject="\ud800")
-    assert encode_each([DECISION, surrogate, EXPOSURE]) == [encode_decision(DECISION), None, encode_exposure(EXPOSURE)]
+    assert encode_each([DECISION, surrogate, EXPOSURE]) == [encode_event(DECISION), None, encode_event(EXPOSURE)]
 
 
 def test_events_are_written_as_they_always_were() -> None:
-    assert encode_outcome(OUTCOME) == (
+    assert encode_event(OUTCOME) == (
         b'{"v":1,"id":"o1","decision_id":"0198c0de-0000-7000-8000-000000000001","kind":"PURCHASED",'
         b'"occurred_at":"2026-01-01T00:00:00+00:00","received_at":"2026-01-01T00:00:01+00:00","product_id":null,'
         b'"quantity":null,"session":null,"trace_id":null,"duration_s":null}'
     )
-    assert encode_decision(DECISION) == (
+    assert encode_event(DECISION) == (
         b'{"v":1,"id":"0198c0de-0000-7000-8000-000000000001","at":"2026-01-01T00:00:00+00:00",'
         b'"context":{"placement":"HOME","persona":null,"segment":null,"category":null,"region":null,"season":null,'
         b'"device":null},"actions":["a","b"],"distribution":[0.25,0.75],"action":"b","probability":0.75,'
@@ -225,57 +210,57 @@ def test_events_are_written_as_they_always_were() -> None:
 
 
 def test_members_that_are_not_known_are_ignored() -> None:
-    value = orjson.loads(encode_decision(DECISION))
+    value = orjson.loads(encode_event(DECISION))
     value["floor"] = 0.05
     value["context"]["weather"] = "rain"
     assert decode_decision(orjson.dumps(value)) == DECISION
 
 
 def test_an_outcome_from_before_there_was_a_duration_has_none() -> None:
-    value = orjson.loads(encode_outcome(replace(OUTCOME, duration_s=3.0)))
+    value = orjson.loads(encode_event(replace(OUTCOME, duration_s=3.0)))
     del value["duration_s"]
     assert decode_outcome(orjson.dumps(value)) == OUTCOME
 
 
 @pytest.mark.parametrize("text", [b"-0.5", b"86400.5", b"1e400", b'"3"', b"true", b"3"])
 def test_a_duration_that_cannot_be_is_refused(text: bytes) -> None:
-    value = encode_outcome(replace(OUTCOME, duration_s=1.25))
+    value = encode_event(replace(OUTCOME, duration_s=1.25))
     with pytest.raises(InvalidEvent):
         decode_outcome(value.replace(b"1.25", text))
 
 
 def test_other_offsets_are_read_as_utc() -> None:
     elsewhere = replace(OUTCOME, occurred_at=OUTCOME.occurred_at.astimezone(timezone(timedelta(hours=-5))))
-    assert decode_outcome(encode_outcome(elsewhere)).occurred_at.tzinfo is UTC
+    assert decode_outcome(encode_event(elsewhere)).occurred_at.tzinfo is UTC
 
 
-@pytest.mark.parametrize("name", sorted(orjson.loads(encode_decision(DECISION))))
+@pytest.mark.parametrize("name", sorted(orjson.loads(encode_event(DECISION))))
 def test_a_decision_without_one_of_its_members_is_refused(name: str) -> None:
-    value = orjson.loads(encode_decision(DECISION))
+    value = orjson.loads(encode_event(DECISION))
     del value[name]
     with pytest.raises(InvalidEvent, match=f"decision.{name} is missing"):
         decode_decision(orjson.dumps(value))
 
 
-@pytest.mark.parametrize("name", sorted(orjson.loads(encode_outcome(OUTCOME)).keys() - {"duration_s"}))
+@pytest.mark.parametrize("name", sorted(orjson.loads(encode_event(OUTCOME)).keys() - {"duration_s"}))
 def test_an_outcome_without_one_of_its_members_is_refused(name: str) -> None:
-    value = orjson.loads(encode_outcome(OUTCOME))
+    value = orjson.loads(encode_event(OUTCOME))
     del value[name]
     with pytest.raises(InvalidEvent, match=f"outcome.{name} is missing"):
         decode_outcome(orjson.dumps(value))
 
 
-@pytest.mark.parametrize("name", sorted(orjson.loads(encode_exposure(EXPOSURE))))
+@pytest.mark.parametrize("name", sorted(orjson.loads(encode_event(EXPOSURE))))
 def test_an_exposure_without_one_of_its_members_is_refused(name: str) -> None:
-    value = orjson.loads(encode_exposure(EXPOSURE))
+    value = orjson.loads(encode_event(EXPOSURE))
     del value[name]
     with pytest.raises(InvalidEvent, match=f"exposure.{name} is missing"):
         decode_exposure(orjson.dumps(value))
 
 
-@pytest.mark.parametrize("name", sorted(orjson.loads(encode_exposure_event(EXPOSURE_EVENT))))
+@pytest.mark.parametrize("name", sorted(orjson.loads(encode_event(EXPOSURE_EVENT))))
 def test_an_event_of_an_exposure_without_one_of_its_members_is_refused(name: str) -> None:
-    value = orjson.loads(encode_exposure_event(EXPOSURE_EVENT))
+    value = orjson.loads(encode_event(EXPOSURE_EVENT))
     del value[name]
     with pytest.raises(InvalidEvent, match=f"exposure event.{name} is missing"):
         decode_exposure_event(orjson.dumps(value))
@@ -294,14 +279,14 @@ def test_an_event_of_an_exposure_without_one_of_its_members_is_refused(name: str
     ],
 )
 def test_an_exposure_with_a_member_that_does_not_fit_is_refused(name: str, value: object) -> None:
-    members = orjson.loads(encode_exposure(EXPOSURE)) | {name: value}
+    members = orjson.loads(encode_event(EXPOSURE)) | {name: value}
     with pytest.raises(InvalidEvent, match="exposure"):
         decode_exposure(orjson.dumps(members))
 
 
 @pytest.mark.parametrize(("name", "value"), [("kind", "DISPLAYED"), ("exposure_id", None), ("occurred_at", 0)])
 def test_an_event_of_an_exposure_with_a_member_that_does_not_fit_is_refused(name: str, value: object) -> None:
-    members = orjson.loads(encode_exposure_event(EXPOSURE_EVENT)) | {name: value}
+    members = orjson.loads(encode_event(EXPOSURE_EVENT)) | {name: value}
     with pytest.raises(InvalidEvent, match="exposure event"):
         decode_exposure_event(orjson.dumps(members))
 
@@ -327,7 +312,7 @@ def test_an_event_of_an_exposure_with_a_member_that_does_not_fit_is_refused(name
     ],
 )
 def test_a_decision_with_a_member_that_does_not_fit_is_refused(name: str, value: object) -> None:
-    members = orjson.loads(encode_decision(DECISION)) | {name: value}
+    members = orjson.loads(encode_event(DECISION)) | {name: value}
     with pytest.raises(InvalidEvent, match="decision"):
         decode_decision(orjson.dumps(members))
 
@@ -340,8 +325,8 @@ def test_what_is_no_object_is_refused(value: bytes) -> None:
 
 def test_text_that_is_not_unicode_is_refused() -> None:
     with pytest.raises(InvalidEvent, match="cannot be written"):
-        encode_outcome(replace(OUTCOME, product_id="\ud800"))
+        encode_event(replace(OUTCOME, product_id="\ud800"))
     with pytest.raises(InvalidEvent, match="cannot be written"):
-        encode_exposure(replace(EXPOSURE, subject="\ud800"))
+        encode_event(replace(EXPOSURE, subject="\ud800"))
     with pytest.raises(InvalidEvent, match="cannot be written"):
-        encode_exposure_event(replace(EXPOSURE_EVENT, session="\ud800"))
+        encode_event(replace(EXPOSURE_EVENT, session="\ud800"))

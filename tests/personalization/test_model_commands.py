@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from gateway.__main__ import app
 from personalization.assembly import open_personalization
 from personalization.clock import SystemClock
-from personalization.codec import encode_decision
+from personalization.codec import encode_event
 from personalization.errors import (
     HubUnavailable,
     ModelDamaged,
@@ -175,7 +175,7 @@ async def test_a_forged_record_is_found_out(folder: Path) -> None:
     decision = await decided(folder)
     forged = replace(decision, id=new_id(), distribution=(0.97, 0.01, 0.01, 0.01), action="category1", probability=0.97)
     hub = SqliteHub(HubFile(folder / "hub.sqlite3"), SystemClock(), new_id)
-    await hub.append(DECISIONS, [NewEvent(forged.id, forged.id, encode_decision(forged))])
+    await hub.append(DECISIONS, [NewEvent(forged.id, forged.id, encode_event(forged))])
     await hub.aclose()
     code, out = run("decisions", "show", forged.id)
     assert code == 1

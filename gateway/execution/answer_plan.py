@@ -15,7 +15,7 @@ from gateway.execution.completion import Complete
 from gateway.execution.forms import Form
 from gateway.execution.kept import Kept, Mould, encode
 from gateway.execution.lookup import Lookup
-from personalization.events import Decision
+from personalization.events import Drawn
 from resolvers.caching.cache import FragmentCache
 from resolvers.caching.cell import Cell
 from resolvers.plans import Plan, Turn
@@ -36,7 +36,7 @@ class AtOnce:
 
     body: bytes
     cells: Sequence[Cell]
-    decided: Sequence[Decision]
+    decided: Sequence[Drawn]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

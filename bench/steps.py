@@ -134,7 +134,7 @@ def _steps(app: ASGIApp, asking: Asking, shortcut: Shortcut, assembly: Assembly)
     scope, message = asking.scope(), {"type": "http.request", "body": asking.body, "more_body": False}
     span = SpanContext(1, 1, is_remote=False)
     caller = shortcut.caller(scope)
-    whole = shortcut.answer(caller, [message], span) if caller is not None else None
+    whole = shortcut.answer(caller, [message], span, None) if caller is not None else None
     asked = assembly.opened.graphql.known(asking.body)
     if caller is None or whole is None or asked is None:
         raise RuntimeError("the home query does not go the short way")
@@ -148,10 +148,10 @@ def _steps(app: ASGIApp, asking: Asking, shortcut: Shortcut, assembly: Assembly)
         "whole": lambda: at_hand(app(asking.scope(), asking.receive, _unsent)),
         "  headers to the caller": lambda: shortcut.caller(scope),
         "  body to the operation": lambda: assembly.opened.graphql.known(asking.body),
-        "  answer": lambda: shortcut.answer(caller, [message], span),
+        "  answer": lambda: shortcut.answer(caller, [message], span, None),
         "    look-ups, decision, completion": lambda: plan.answer(Turn(viewer.subject, viewer.session, span, "1" * 32)),
         "      a decision": lambda: lottery.draw(turn),
-        "    recorded": lambda: decisions.journal(drawn, span),
+        "    recorded": lambda: decisions.journal(drawn, None),
     }
 
 

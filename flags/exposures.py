@@ -15,6 +15,7 @@ from personalization.clock import Clock
 from personalization.errors import JournalFull
 from personalization.events import Exposure
 from personalization.exposures import ExposureJournal
+from personalization.tracing import traceparent
 
 WINDOW = timedelta(minutes=30)
 REMEMBERED = 50_000
@@ -113,7 +114,7 @@ class Exposures:
 
     def _recorded(self, exposure: Exposure, span: SpanContext) -> bool:
         try:
-            self._journal.record(exposure, span)
+            self._journal.record(exposure, traceparent(span))
         except JournalFull:
             self._metrics.dropped.inc()
             return False

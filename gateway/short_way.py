@@ -37,6 +37,7 @@ from gateway.requests import LONGEST as LONGEST_KNOWN
 from gateway.traced_answer import trace_headers
 from gateway.visits import Visits
 from personalization.errors import JournalFull
+from personalization.tracing import traceparent
 from resolvers.plans import Turn
 from resolvers.viewer import Audience, Viewer
 
@@ -138,8 +139,13 @@ class Shortcut:
             self._callers[pairs] = made
         return made
 
-    def answer(self, caller: Caller, messages: Sequence[Message], span: SpanContext) -> Whole | None:
-        """The answer to a body, if it is whole and came before; None where the ordinary way is needed."""
+    def answer(
+        self, caller: Caller, messages: Sequence[Message], span: SpanContext, parent: str | None
+    ) -> Whole | None:
+        """The answer to a body, if it is whole and came before; None where the ordinary way is needed.
+
+        `parent` is the span's `traceparent`.
+        """
         if not messages or messages[-1]["type"] != "http.request" or messages[-1].get("more_body", False):
             return None
         body = messages[0]["body"] if len(messages) == 1 else b"".join(each.get("body", b"") for each in messages)
@@ -153,7 +159,7 @@ class Shortcut:
             found = planned.plan.answer(turn)
         except Exception:  # the ordinary way does it again and says what is wrong
             return None
-        if found is None or not self._recorded(found, span):
+        if found is None or not self._recorded(found, parent):
             return None
         self._count(planned.plan, turn)
         cache_control = asked.operation.cache_control
@@ -205,11 +211,11 @@ class Shortcut:
             return None
         return Planned(plan, audiences.token(greeted[0]) if audiences is not None and greeted else None)
 
-    def _recorded(self, found: AtOnce, span: SpanContext) -> bool:
+    def _recorded(self, found: AtOnce, parent: str | None) -> bool:
         """Whether the decisions in the answer could be recorded, and are."""
         try:
             for drawn in found.decided:
-                self._decisions.journal(drawn, span)
+                self._decisions.journal(drawn, parent)
         except JournalFull:
             return False
         return True
@@ -262,14 +268,15 @@ class ShortWay:
             return
         started = perf_counter()
         span = self._tracing.begin(scope)
+        parent = traceparent(span.get_span_context())
         messages = _at_hand(receive)
         if _is_on_its_way(messages) and _is_short(scope):
             await _wait_for_more(messages, receive)
-        whole = None if span.is_recording() else shortcut.answer(caller, messages, span.get_span_context())
+        whole = None if span.is_recording() else shortcut.answer(caller, messages, span.get_span_context(), parent)
         if whole is None:
             await self._app(scope, _again(messages, receive), send)
             return
-        headers = self._headers(caller, whole, span.get_span_context())
+        headers = self._headers(caller, whole, parent)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": whole.body})
         self._note(perf_counter() - started)
@@ -288,13 +295,13 @@ class ShortWay:
         meant = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == self._path
         return meant and not scope.get("root_path")
 
-    def _headers(self, caller: Caller, whole: Whole, span: SpanContext) -> list[tuple[bytes, bytes]]:
+    def _headers(self, caller: Caller, whole: Whole, parent: str | None) -> list[tuple[bytes, bytes]]:
         head = caller.heads.get(whole.cache_control)
         if head is None:
             head = caller.heads[whole.cache_control] = self._head(caller, whole.cache_control)
         age = ((b"age", b"%d" % whole.age),) if whole.age else ()
         length = (b"content-length", b"%d" % len(whole.body))
-        return [*head.before, *age, length, *head.after, *trace_headers(span)]
+        return [*head.before, *age, length, *head.after, *trace_headers(parent)]
 
     def _head(self, caller: Caller, cache_control: str) -> Head:
         """The headers that the ordinary way gives such an answer, by having it give an empty one."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from time import perf_counter
 
 import structlog
-from opentelemetry.trace import Span, SpanContext, StatusCode
+from opentelemetry.trace import Span, StatusCode
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import Message, Scope, Send
 from structlog.typing import FilteringBoundLogger
@@ -117,7 +117,10 @@ class TracedAnswer:
         """Pass a message on, with the trace's headers on the first and the end noted at the last."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *trace_headers(self.span.get_span_context())]
+            message["headers"] = [
+                *message.get("headers", ()),
+                *trace_headers(traceparent(self.span.get_span_context())),
+            ]
             await self._send(message)
             return
         await self._send(message)
@@ -146,9 +149,9 @@ class TracedAnswer:
             self.span.set_status(StatusCode.ERROR)
 
 
-def trace_headers(context: SpanContext) -> Sequence[tuple[bytes, bytes]]:
-    """Response headers that tell the trace; none for an invalid context."""
-    value = traceparent(context)
-    if value is None:
+def trace_headers(parent: str | None) -> Sequence[tuple[bytes, bytes]]:
+    """Response headers that tell the trace by its `traceparent`; none for none."""
+    if parent is None:
         return ()
-    return ((b"traceresponse", value.encode()), (b"server-timing", f'traceparent;desc="{value}"'.encode()))
+    value = parent.encode()
+    return ((b"traceresponse", value), (b"server-timing", b'traceparent;desc="%b"' % value))

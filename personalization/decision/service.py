@@ -22,6 +22,7 @@ from personalization.decision.question import Question
 from personalization.errors import InvalidDistribution, JournalFull
 from personalization.events import HOLDBACK, Chance, Decision, DecisionContext, DecisionMode, Drawn, is_shelf
 from personalization.ids import Ids
+from personalization.tracing import traceparent
 
 IMITATED = "IMITATED"
 SWITCHED_OFF = "SWITCHED_OFF"
@@ -105,7 +106,7 @@ class DecisionService:
         question = Question(context, tuple(actions), default_action, subject, session, trace_id)
         decision, span = self._proposed(question)
         try:
-            self.journal(Drawn.of(decision), span)
+            self.journal(Drawn.of(decision), traceparent(span))
         except JournalFull as error:
             question = replace(question, trace_id=decision.trace_id)
             decision = self._fell_back(question, question.default(), _reason(error))
@@ -170,13 +171,16 @@ class DecisionService:
         Raises:
             JournalFull: it was not journalled, so it must not be served either.
         """
-        self.journal(Drawn.of(decision), span or get_current_span().get_span_context())
+        self.journal(Drawn.of(decision), traceparent(span or get_current_span().get_span_context()))
         self.count(decision)
         return decision
 
-    def journal(self, drawn: Drawn, span: SpanContext) -> None:
-        """As `record`, but not counted yet: that may wait for the end of the loop's turn."""
-        self._journal.record(drawn, span)
+    def journal(self, drawn: Drawn, parent: str | None) -> None:
+        """As `record`, but not counted yet: that may wait for the end of the loop's turn.
+
+        `parent` is the `traceparent` of the span that it was drawn in.
+        """
+        self._journal.record(drawn, parent)
 
     def fallback(
         self,
@@ -197,7 +201,7 @@ class DecisionService:
         question = Question(context, tuple(actions), default_action, subject, session, trace_id or _trace_id(span))
         decision = self._fell_back(question, default_action, reason)
         with suppress(JournalFull):  # it is the answer all the same; its outcomes will have no decision
-            self.journal(Drawn.of(decision), span.get_span_context())
+            self.journal(Drawn.of(decision), traceparent(span.get_span_context()))
         self.count(decision)
         self._end(span, decision)
         return decision

@@ -1,16 +1,19 @@
 """The process that writes journals into the hub's file: `python -m personalization.journal --file PATH`.
 
-It is started by whoever has journals (process.py), reads what to write from its standard input, and answers on its
-standard output. It ends when its input does, and not by a signal that is meant for whoever started it.
+It is started by whoever has journals (process.py), with a socket as its standard input: from there it reads what to
+write, and there it answers. It ends when its input does, and not by a signal that is meant for whoever started it.
 """
 
 import argparse
 import asyncio
 import os
 import signal
+import socket
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -23,21 +26,33 @@ from personalization.ids import new_id
 from personalization.journal.frames import Answer, Verdict, frames
 from personalization.journal.writing import HubWriter, JournalWriter
 
+BETWEEN_S: Final = 0.04
+"""So long after one write the next is looked for, which by then is often there.
+
+Who is woken by a write to their socket is put where the writer runs, and takes the processor from it now and then; who is
+woken by the clock stays where they were.
+"""
+
 
 def main() -> None:
     """Write until the input ends."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     options = _options()
+    if options.idle:
+        _wait_for_idle_time()  # before there is a thread: each has a policy of its own, that of who began it
     file = HubFile(options.file, partitions=options.partitions, busy=options.busy, max_bytes=options.max_bytes)
     hub = SqliteHub(file, SystemClock(), new_id)
     writer = HubWriter(hub)
-    with asyncio.Runner() as runner:
-        _say(runner.run(_answer(writer, DECISIONS, ())))  # opens the file
-        if options.idle:
-            _wait_for_idle_time()
-        for topic, parcels in frames(sys.stdin.buffer):
-            _say(runner.run(_answer(writer, topic, parcels)))
+    with socket.socket(fileno=sys.stdin.fileno()) as ours, ours.makefile("rb") as incoming, asyncio.Runner() as runner:
+
+        def answer(topic: str, parcels: Sequence[bytes]) -> None:
+            ours.sendall(orjson.dumps(runner.run(_answer(writer, topic, parcels))) + b"\n")
+
+        answer(DECISIONS, ())  # opens the file
+        for topic, parcels in frames(incoming):
+            answer(topic, parcels)
+            time.sleep(BETWEEN_S)
         runner.run(hub.aclose())
 
 
@@ -69,11 +84,6 @@ async def _answer(writer: JournalWriter, topic: str, parcels: Sequence[bytes]) -
     except Exception as error:  # whatever it is, the next parcels may be better
         return Answer(Verdict.REFUSED, f"{type(error).__name__}: {error}")
     return Answer(Verdict.WRITTEN)
-
-
-def _say(answer: Answer) -> None:
-    sys.stdout.buffer.write(orjson.dumps(answer) + b"\n")
-    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

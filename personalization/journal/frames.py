@@ -1,4 +1,4 @@
-"""What goes through the pipes between a journal and the process that writes for it.
+"""What goes through the socket between a journal and the process that writes for it.
 
 There: a line with the topic and the lengths of the parcels, then the parcels. Back: an `Answer` to each, a line of
 JSON, and one before the first that says whether all is ready.

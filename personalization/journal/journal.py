@@ -8,10 +8,10 @@ from itertools import accumulate
 from typing import Final, Generic, TypeVar
 
 import structlog
-from opentelemetry.trace import SpanContext
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from personalization.errors import HubUnavailable, JournalFull
+from personalization.journal.parcels import Recorded
 from personalization.journal.writing import JournalWriter
 
 _log = structlog.get_logger()
@@ -32,7 +32,7 @@ class Line(Generic[E]):
 
     what: str
     topic: str
-    pack: Callable[[Sequence[tuple[E, SpanContext]]], bytes]
+    pack: Callable[[Sequence[Recorded[E]]], bytes]
     metrics: str
 
 
@@ -74,7 +74,7 @@ class Journal(Generic[E]):
         self._line = line
         self._writer = writer
         self._limits = limits or JournalLimits()
-        self._fresh: list[tuple[E, SpanContext]] = []
+        self._fresh: list[Recorded[E]] = []
         self._parcels: deque[_Parcel] = deque()
         self._packed = 0
         self._some = asyncio.Event()
@@ -83,8 +83,8 @@ class Journal(Generic[E]):
         self._task: asyncio.Task[None] | None = None
         self._metrics = _JournalMetrics(line.metrics, line.what, registry)
 
-    def record(self, event: E, span: SpanContext) -> None:
-        """Take an event and the span that made it; returns at once.
+    def record(self, event: E, parent: str | None) -> None:
+        """Take an event and the `traceparent` of the span that made it, None for none; returns at once.
 
         Raises:
             JournalFull: the queue is at its capacity, or the journal is closing; the event was not taken.
@@ -95,7 +95,7 @@ class Journal(Generic[E]):
             raise JournalFull(f"{held} {self._line.what} wait for the hub, no more are taken")
         if not held:
             self._some.set()
-        fresh.append((event, span))
+        fresh.append((event, parent))
         if len(fresh) >= PARCEL:
             self._pack()
 
@@ -130,7 +130,7 @@ class Journal(Generic[E]):
         if self._packed >= self._limits.batch:
             self._enough.set()
 
-    def _pack_alone(self, recorded: tuple[E, SpanContext]) -> None:
+    def _pack_alone(self, recorded: Recorded[E]) -> None:
         try:
             self._add(1, self._line.pack([recorded]))
         except TypeError:

@@ -6,48 +6,46 @@ written once, and no event is written out. Unpacking writes them out, as `person
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
-from opentelemetry.trace import SpanContext
 
 from personalization.codec import SCHEMA_VERSION
 from personalization.errors import InvalidEvent
-from personalization.events import Chance, Drawn, Exposure
+from personalization.events import Drawn, Exposure
 from personalization.hub.topics import DECISIONS, EXPOSURES, NewEvent
 from personalization.json_each import dumps_each
-from personalization.tracing import TRACEPARENT, traceparent
+from personalization.tracing import TRACEPARENT
+
+E = TypeVar("E")
 
 
-def pack_decisions(recorded: Sequence[tuple[Drawn, SpanContext]]) -> bytes:
-    """The decisions, each with the span that made it.
+Recorded = tuple[E, str | None]
+"""An event, and the `traceparent` of the span that made it; None where that belongs to no trace."""
+
+
+def pack_decisions(recorded: Sequence[Recorded[Drawn]]) -> bytes:
+    """The decisions, and what made them.
 
     Raises:
         TypeError: a text is not valid Unicode.
     """
-    chances: dict[int, tuple[int, Chance]] = {}  # by identity, which is what they are shared by
+    chances = {id(each.chance): each.chance for each, _ in recorded}  # by identity, which is how they are shared
+    places = {identity: place for place, identity in enumerate(chances)}
     rows = [
-        (
-            traceparent(span),
-            chances.setdefault(id(chance), (len(chances), chance))[0],
-            decision_id,
-            at,
-            subject,
-            session,
-            trace_id,
-        )
-        for (decision_id, at, chance, subject, session, trace_id), span in recorded
+        (parent, places[id(chance)], decision_id, at, subject, session, trace_id)
+        for (decision_id, at, chance, subject, session, trace_id), parent in recorded
     ]
-    return orjson.dumps([[chance for _, chance in chances.values()], rows])
+    return orjson.dumps([list(chances.values()), rows])
 
 
-def pack_exposures(recorded: Sequence[tuple[Exposure, SpanContext]]) -> bytes:
-    """The exposures, each with the span that made it.
+def pack_exposures(recorded: Sequence[Recorded[Exposure]]) -> bytes:
+    """The exposures, and what made them.
 
     Raises:
         TypeError: a text is not valid Unicode.
     """
-    return orjson.dumps([(traceparent(span), exposure) for exposure, span in recorded])
+    return orjson.dumps([(parent, exposure) for exposure, parent in recorded])
 
 
 def unpack(topic: str, parcel: bytes) -> list[NewEvent]:

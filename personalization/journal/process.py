@@ -8,8 +8,9 @@ file's lock: a write that takes too long is therefore given to another, which ta
 """
 
 import asyncio
+import socket
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,8 +42,25 @@ class WriterTimes:
 
 @dataclass(frozen=True, slots=True)
 class _Running:
+    """A process, and the two ends of the socket to it."""
+
     process: Process
     idle: bool
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def line(self) -> bytes:
+        """What it says next; EOFError where it says no more."""
+        line = await self.reader.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError("it says no more")
+        return line
+
+    async def exchange(self, frame: bytes) -> Answer:
+        """What it says to a frame."""
+        self.writer.write(frame)
+        await self.writer.drain()
+        return Answer(**orjson.loads(await self.line()))
 
 
 class WriterProcess:
@@ -98,29 +116,39 @@ class WriterProcess:
         if self._closed:
             raise HubUnavailable("the journals' writer is closed")
         try:
-            process = await self._process(idle=idle)
+            running = await self._ready(idle=idle)
             async with asyncio.timeout(within):
-                return await _exchange(process, frame)
+                return await running.exchange(frame)
         except TimeoutError:
             await self._end()
             raise
         except (OSError, EOFError) as error:
             await self._end()
             raise HubUnavailable(f"the process that writes has ended: {error!r}") from error
-        except BaseException:  # half of an exchange would be left in its pipes
+        except BaseException:  # half of an exchange would be left in its socket
             await self._end()
             raise
 
-    async def _process(self, *, idle: bool) -> Process:
+    async def _ready(self, *, idle: bool) -> _Running:
         """The process of that kind, once it is ready."""
         if self._running is not None and self._running.idle is not idle:
             await self._retire()
         if self._running is None:
-            process = await asyncio.create_subprocess_exec(*self._command(idle=idle), stdin=PIPE, stdout=PIPE)
-            self._running = _Running(process, idle)
+            self._running = await self._started(idle=idle)
             async with asyncio.timeout(self._times.longest):
-                await _line(process)
-        return self._running.process
+                await self._running.line()
+        return self._running
+
+    async def _started(self, *, idle: bool) -> _Running:
+        """A process with one end of a socket as its input.
+
+        Not a pipe: who reads from one holds a lock that who writes to it waits for, and who waits for idle time may
+        hold it for long.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(*self._command(idle=idle), stdin=theirs.fileno())
+        return _Running(process, idle, *await asyncio.open_connection(sock=ours))
 
     def _command(self, *, idle: bool) -> list[str]:
         file = self._file
@@ -134,35 +162,19 @@ class WriterProcess:
         """Have the process end once it has written what it was handed."""
         if self._running is None:
             return
-        process = self._running.process
-        if process.stdin is not None:
-            process.stdin.close()
+        self._running.writer.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._times.closing):
-                await process.wait()
+                await self._running.process.wait()
         await self._end()
 
     async def _end(self) -> None:
         running, self._running = self._running, None
         if running is None:
             return
+        running.writer.close()
         with suppress(ProcessLookupError):
             running.process.kill()
         code = await running.process.wait()
         if code != 0:
             _log.warning("journal_process_ended", code=code)
-
-
-async def _exchange(process: Process, frame: bytes) -> Answer:
-    if process.stdin is None:
-        raise EOFError("nothing can be written to it")
-    process.stdin.write(frame)
-    await process.stdin.drain()
-    return Answer(**orjson.loads(await _line(process)))
-
-
-async def _line(process: Process) -> bytes:
-    line = b"" if process.stdout is None else await process.stdout.readline()
-    if not line.endswith(b"\n"):
-        raise EOFError("it says no more")
-    return line

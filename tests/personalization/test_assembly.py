@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, NoOpTracer
+from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
 from personalization.assembly import Personalization, open_personalization
@@ -59,7 +59,7 @@ async def test_exposures_are_there_once_after_a_restart(tmp_path: Path, writer_p
     for _ in range(2):
         async with await opened(tmp_path, CollectorRegistry(), writer_process=writer_process) as parts:
             for each in exposures:
-                parts.exposure_journal.record(each, INVALID_SPAN_CONTEXT)
+                parts.exposure_journal.record(each, None)
     hub = SqliteHub(HubFile(tmp_path / HUB_FILE), SystemClock(), new_id)
     async with hub.consumer("checking", [EXPOSURES]) as consumer:
         read = [decode_exposure(each.event.value) for each in await drain(consumer)]

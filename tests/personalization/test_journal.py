@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, TraceFlags
+from opentelemetry.trace import SpanContext, TraceFlags
 from prometheus_client import CollectorRegistry
 
 from personalization.clock import ManualClock
@@ -17,6 +17,7 @@ from personalization.exposures import ExposureJournal
 from personalization.hub.memory import MemoryHub
 from personalization.hub.topics import DECISIONS, EXPOSURES, Appended, NewEvent, StoredEvent
 from personalization.journal.writing import HubWriter
+from personalization.tracing import traceparent
 from tests.personalization.hub_suite import START, drain
 from tests.personalization.test_codec import DECISION, EXPOSURE
 
@@ -68,7 +69,7 @@ def counted(registry: CollectorRegistry, result: str) -> float:
 async def test_decisions_reach_the_hub_whole(hub: MemoryHub, journal: DecisionJournal) -> None:
     await journal.start()
     span = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1))
-    journal.record(Drawn.of(DECISION), span)
+    journal.record(Drawn.of(DECISION), traceparent(span))
     (stored,) = await written(hub, 1)
     assert decode_decision(stored.event.value) == DECISION
     assert (stored.event.id, stored.event.key) == (DECISION.id, DECISION.id)
@@ -77,7 +78,7 @@ async def test_decisions_reach_the_hub_whole(hub: MemoryHub, journal: DecisionJo
 
 async def test_decisions_outside_of_a_trace_have_no_traceparent(hub: MemoryHub, journal: DecisionJournal) -> None:
     await journal.start()
-    journal.record(Drawn.of(DECISION), INVALID_SPAN_CONTEXT)
+    journal.record(Drawn.of(DECISION), None)
     (stored,) = await written(hub, 1)
     assert stored.event.headers == {}
 
@@ -88,7 +89,7 @@ async def test_decisions_wait_for_a_hub_that_is_away(
     hub.fail("no space left")
     await journal.start()
     for decision in FIFTY:
-        journal.record(Drawn.of(decision), INVALID_SPAN_CONTEXT)
+        journal.record(Drawn.of(decision), None)
     await until(lambda: bool(registry.get_sample_value("gateway_journal_retries_total")))
     hub.fail(None)
     assert len(await written(hub, 50)) == 50
@@ -98,9 +99,9 @@ async def test_decisions_wait_for_a_hub_that_is_away(
 
 async def test_a_full_journal_takes_no_more(journal: DecisionJournal) -> None:
     for decision in FIFTY:
-        journal.record(Drawn.of(decision), INVALID_SPAN_CONTEXT)
+        journal.record(Drawn.of(decision), None)
     with pytest.raises(JournalFull, match="50"):
-        journal.record(Drawn.of(DECISION), INVALID_SPAN_CONTEXT)
+        journal.record(Drawn.of(DECISION), None)
 
 
 async def test_closing_writes_what_is_held(
@@ -108,13 +109,13 @@ async def test_closing_writes_what_is_held(
 ) -> None:
     await journal.start()
     for decision in FIFTY:
-        journal.record(Drawn.of(decision), INVALID_SPAN_CONTEXT)
+        journal.record(Drawn.of(decision), None)
     await journal.aclose()
     await journal.aclose()
     assert len(await written(hub, 50)) == 50
     assert counted(registry, "written") == 50
     with pytest.raises(JournalFull):
-        journal.record(Drawn.of(DECISION), INVALID_SPAN_CONTEXT)
+        journal.record(Drawn.of(DECISION), None)
 
 
 async def test_closing_while_the_hub_is_away_counts_the_lost(
@@ -123,7 +124,7 @@ async def test_closing_while_the_hub_is_away_counts_the_lost(
     await journal.start()
     hub.fail("no space left")
     for decision in FIFTY:
-        journal.record(Drawn.of(decision), INVALID_SPAN_CONTEXT)
+        journal.record(Drawn.of(decision), None)
     await journal.aclose()
     await journal.aclose()
     assert (counted(registry, "written"), counted(registry, "lost")) == (0, 50)
@@ -132,8 +133,8 @@ async def test_closing_while_the_hub_is_away_counts_the_lost(
 async def test_a_decision_that_cannot_be_written_does_not_stop_the_others(
     hub: MemoryHub, journal: DecisionJournal, registry: CollectorRegistry
 ) -> None:
-    journal.record(Drawn.of(replace(DECISION, subject="\ud800")), INVALID_SPAN_CONTEXT)
-    journal.record(Drawn.of(FIFTY[7]), INVALID_SPAN_CONTEXT)
+    journal.record(Drawn.of(replace(DECISION, subject="\ud800")), None)
+    journal.record(Drawn.of(FIFTY[7]), None)
     await journal.start()
     (stored,) = await written(hub, 1)
     assert stored.event.id == FIFTY[7].id
@@ -145,8 +146,8 @@ async def test_journals_of_both_kinds_share_a_hub_and_a_registry(
     hub: MemoryHub, journal: DecisionJournal, registry: CollectorRegistry
 ) -> None:
     exposures = ExposureJournal(HubWriter(hub), registry, QUICK)
-    exposures.record(EXPOSURE, INVALID_SPAN_CONTEXT)
-    journal.record(Drawn.of(DECISION), INVALID_SPAN_CONTEXT)
+    exposures.record(EXPOSURE, None)
+    journal.record(Drawn.of(DECISION), None)
     for each in (journal, exposures):
         await each.start()
         await each.aclose()
@@ -157,7 +158,7 @@ async def test_journals_of_both_kinds_share_a_hub_and_a_registry(
     labels = {"result": "written"}
     assert registry.get_sample_value("gateway_exposure_journal_exposures_total", labels) == 1
     with pytest.raises(JournalFull, match="0 exposures"):
-        exposures.record(EXPOSURE, INVALID_SPAN_CONTEXT)
+        exposures.record(EXPOSURE, None)
 
 
 class Picky(MemoryHub):
@@ -173,8 +174,8 @@ async def test_a_batch_that_the_hub_refuses_for_good_does_not_stop_the_others(re
     hub = Picky(ManualClock(START), lambda: "m")
     journal = DecisionJournal(HubWriter(hub), registry, QUICK)
     await journal.start()
-    journal.record(Drawn.of(DECISION), INVALID_SPAN_CONTEXT)
+    journal.record(Drawn.of(DECISION), None)
     await until(lambda: counted(registry, "lost") == 1)
-    journal.record(Drawn.of(FIFTY[7]), INVALID_SPAN_CONTEXT)
+    journal.record(Drawn.of(FIFTY[7]), None)
     assert len(await written(hub, 1)) == 1
     await journal.aclose()

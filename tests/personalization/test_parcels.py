@@ -13,7 +13,7 @@ from personalization.errors import InvalidEvent
 from personalization.events import Decision, Drawn, Exposure
 from personalization.hub.topics import DECISIONS, EXPOSURES, OUTCOMES, NewEvent
 from personalization.journal.parcels import pack_decisions, pack_exposures, unpack
-from personalization.tracing import headers_of
+from personalization.tracing import headers_of, traceparent
 from tests.personalization.test_codec import DECISION, UNHURRIED, decisions
 from tests.personalization.test_codec import EXPOSURES as ANY_EXPOSURE
 
@@ -37,13 +37,15 @@ def test_decisions(recorded: Sequence[tuple[Decision, SpanContext]], data: st.Da
     drawn = [(Drawn.of(decision), span) for decision, span in recorded]
     chances = [each.chance for each, _ in drawn]
     shared = [(each._replace(chance=data.draw(st.sampled_from(chances))), span) for each, span in drawn]
-    assert unpack(DECISIONS, pack_decisions(shared)) == [written(each.decision, span) for each, span in shared]
+    packed = pack_decisions([(each, traceparent(span)) for each, span in shared])
+    assert unpack(DECISIONS, packed) == [written(each.decision, span) for each, span in shared]
 
 
 @given(st.lists(st.tuples(ANY_EXPOSURE, SPANS), min_size=1, max_size=8))
 @UNHURRIED
 def test_exposures(recorded: Sequence[tuple[Exposure, SpanContext]]) -> None:
-    assert unpack(EXPOSURES, pack_exposures(recorded)) == [written(exposure, span) for exposure, span in recorded]
+    packed = pack_exposures([(exposure, traceparent(span)) for exposure, span in recorded])
+    assert unpack(EXPOSURES, packed) == [written(exposure, span) for exposure, span in recorded]
 
 
 @given(decisions())
@@ -54,13 +56,12 @@ def test_a_decision_taken_apart_is_the_same_decision(decision: Decision) -> None
 
 def test_what_decisions_share_is_packed_once() -> None:
     one = Drawn.of(DECISION)
-    span = SpanContext(1, 1, is_remote=False)
-    assert pack_decisions([(one, span)] * 64).count(b'"placement"') == 1
+    assert pack_decisions([(one, None)] * 64).count(b'"placement"') == 1
 
 
 def test_what_no_json_can_hold_is_refused() -> None:
     with pytest.raises(TypeError):
-        pack_decisions([(Drawn.of(replace(DECISION, subject="\ud800")), SpanContext(1, 1, is_remote=False))])
+        pack_decisions([(Drawn.of(replace(DECISION, subject="\ud800")), None)])
 
 
 def test_only_what_journals_carry_is_packed() -> None:

@@ -29,8 +29,8 @@ from personalization.journal.writing import HubWriter, JournalWriter
 BETWEEN_S: Final = 0.04
 """So long after one write the next is looked for, which by then is often there.
 
-Who is woken by a write to their socket is put where the writer runs, and takes the processor from it now and then; who is
-woken by the clock stays where they were.
+Who is woken by a write to their socket is put where the writer runs, and takes the processor from it now and then; who
+is woken by the clock stays where they were.
 """
 
 

@@ -7,6 +7,7 @@ flagd logs about odd values is not logged here: those values are the viewer's.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import methodcaller
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -69,6 +70,8 @@ def _compile(logic: Any, scope: Scope) -> Rule:
     if name in _SPECIAL:
         return _SPECIAL[name](operands, scope)
     if name in _EAGER:
+        if len(operands) == 2 and is_literal(operands[1]):
+            return _against(_EAGER[name], _compile(operands[0], scope), operands[1])
         return _eager(_EAGER[name], _compile_all(operands, scope))
     raise InvalidDefinition(f"the operator {name!r} is not known")
 
@@ -87,6 +90,11 @@ def _eager(function: Callable[..., Any], parts: tuple[Rule, ...]) -> Rule:
     return lambda data: function(data, *[part(data) for part in parts])
 
 
+def _against(function: Callable[..., Any], left: Rule, right: Any) -> Rule:
+    """An operator between a rule and what is the same for everyone."""
+    return lambda data: function(data, left(data), right)
+
+
 def _var(operands: list[Any], scope: Scope) -> Rule:
     key = operands[0] if operands else None
     if not scope.in_item and (not isinstance(key, str) or key in ("", "$flagd")):
@@ -102,7 +110,7 @@ def _var(operands: list[Any], scope: Scope) -> Rule:
 
 def _attribute(key: str, default: Rule | None) -> Rule:
     if default is None:
-        return lambda data: data.get(key)
+        return methodcaller("get", key)  # no call of Python code: most of what rules do is this
 
     def read(data: Mapping[str, Any]) -> Any:
         value = data.get(key)
@@ -127,31 +135,25 @@ def _refuse_computed_names(names: Any, scope: Scope) -> None:
 
 
 def _if(operands: list[Any], scope: Scope) -> Rule:
-    parts = _compile_all(operands, scope)
-    if len(parts) == 3:
-        return _choice(*parts)
-    if not parts:
+    if not operands:
         return lambda _data: None
-    last = parts[-1] if len(parts) % 2 else None
-    branches = tuple(zip(parts[0::2], parts[1::2], strict=False))
+    tests, answers = _compile_all(operands[:-1:2], scope), [_answer(operand, scope) for operand in operands[1::2]]
+    branches = tuple((test, *answer) for test, answer in zip(tests, answers, strict=True))
+    last, rest = _answer(operands[-1], scope) if len(operands) % 2 else (None, None)
 
     def choose(data: Any) -> Any:
-        for test, answer in branches:
-            if to_bool(test(data)):
-                return answer(data)
-        return last(data) if last is not None else None
+        for test, fixed, rule in branches:
+            verdict = test(data)
+            if verdict is True or (verdict is not False and to_bool(verdict)):
+                return fixed if rule is None else rule(data)
+        return last if rest is None else rest(data)
 
     return choose
 
 
-def _choice(test: Rule, yes: Rule, no: Rule) -> Rule:
-    def choose(data: Any) -> Any:
-        verdict = test(data)
-        if verdict is True or (verdict is not False and to_bool(verdict)):
-            return yes(data)
-        return no(data)
-
-    return choose
+def _answer(logic: Any, scope: Scope) -> tuple[Any, Rule | None]:
+    """What is the same for everyone, or a rule for it."""
+    return (logic, None) if is_literal(logic) else (None, _compile(logic, scope))
 
 
 def _and(operands: list[Any], scope: Scope) -> Rule:
@@ -161,7 +163,7 @@ def _and(operands: list[Any], scope: Scope) -> Rule:
         current = None
         for part in parts:
             current = part(data)
-            if current is not True and not_(current):
+            if current is False or (current is not True and not_(current)):
                 return current
         return current
 
@@ -175,7 +177,7 @@ def _or(operands: list[Any], scope: Scope) -> Rule:
         current = None
         for part in parts:
             current = part(data)
-            if current is not False and to_bool(current):
+            if current is True or (current is not False and to_bool(current)):
                 return current
         return current
 
@@ -229,11 +231,11 @@ def _sem_ver(operands: list[Any], scope: Scope) -> Rule:
         return lambda _data: None
     left, comparison, right = parts
     if isinstance(operands[1], str) and is_literal(operands[2]):
-        return _against(left, operands[1], operands[2])
+        return _against_version(left, operands[1], operands[2])
     return lambda data: compare_versions(left(data), comparison(data), right(data))
 
 
-def _against(left: Rule, comparison: str, right: Any) -> Rule:
+def _against_version(left: Rule, comparison: str, right: Any) -> Rule:
     """A comparison with a fixed version. Few app versions are in use at a time, so verdicts are remembered."""
 
     @lru_cache(maxsize=_CACHED_VERSIONS)
@@ -244,6 +246,8 @@ def _against(left: Rule, comparison: str, right: Any) -> Rule:
         version = left(data)
         if type(version) is str and len(version) <= _LONGEST_CACHED_VERSION:
             return verdict(version)
+        if version is None:
+            return None
         return compare_versions(version, comparison, right)
 
     return compare

@@ -55,7 +55,11 @@ class BanditLayer:
 
     def at_hand(self, flags: Sequence[OpenFlag]) -> list[Answer | OpenFlag]:
         """What was decided before; the flag itself where `answers` is to be asked."""
-        return [_sticky(case.flag, case.kept) if case.holds else case.flag for case in self._cases(flags)]
+        keys = [sticky_key(each.key, each.ask.session, each.subject) for each in flags]
+        return [
+            _kept(flag, decision) if decision is not None and _fits(flag, decision) else flag
+            for flag, decision in zip(flags, self._sticky.at_hand(keys), strict=True)
+        ]
 
     async def answers(self, flags: Sequence[OpenFlag]) -> list[Answer]:
         """One answer each, decided together. Never raises."""
@@ -129,6 +133,10 @@ def _keep(case: _Case, proposal: Decision) -> Keep:
 def _sticky(flag: OpenFlag, decision: Decision | None) -> Answer:
     if decision is None or not _fits(flag, decision):
         return flag.defaulted(DECIDED_ELSEWHERE)
+    return _kept(flag, decision)
+
+
+def _kept(flag: OpenFlag, decision: Decision) -> Answer:
     return Answer(_variant(flag, decision), decision, why=STICKY)
 
 

@@ -43,7 +43,7 @@ def policy_tags(answers: Iterable[Answer]) -> set[str]:
 
 def settled(answers: Iterable[Answer]) -> bool:
     """Whether these answers would be the same again."""
-    return all(answer.why in SETTLED for answer in answers)
+    return {answer.why for answer in answers} <= SETTLED
 
 
 def segment_tag(segment: str) -> str:

@@ -204,8 +204,6 @@ class GivenShelf:
 
     __slots__ = ("decision", "kept", "own", "query")
 
-    tags: frozenset[str] = frozenset()
-
     def __init__(self, decision: events.Decision, query: ShelfQuery, kept: Mapping[str, object]) -> None:
         self.decision = decision
         self.query = query

@@ -4,24 +4,21 @@ Nothing here waits. What is not kept is made where all that goes into it is at h
 executed as ever.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
 
-from gateway.execution.completion import Complete
 from gateway.execution.forms import Form
-from gateway.execution.kept import Kept, Mould, encode
+from gateway.execution.kept import Kept, encode
 from gateway.execution.lookup import Lookup
+from gateway.execution.telling import Telling
 from personalization.events import Decision
 from resolvers.caching.cache import FragmentCache
 from resolvers.caching.cell import Cell
 from resolvers.plans import Plan, Turn
-
-MOULDS: Final = 64
-"""Of so many kinds of values of a field the JSON is remembered: actions, times the policies of the last minutes."""
 
 OWN_KEYS: Final = 16
 """So many keys of a viewer are remembered with who they are."""
@@ -86,28 +83,17 @@ class KeptStep:
 class PlannedStep:
     """A root field whose value a plan gives."""
 
-    __slots__ = ("_complete", "_moulds", "_plan", "place")
+    __slots__ = ("_plan", "_telling", "place")
 
-    def __init__(self, place: int, plan: Plan, complete: Complete) -> None:
+    def __init__(self, place: int, plan: Plan, telling: Telling) -> None:
         self.place = place
         self._plan = plan
-        self._complete = complete
-        self._moulds: dict[Hashable, Mould] = {}
+        self._telling = telling
 
     def text(self, turn: Turn) -> bytes | None:
         """The value as JSON; None where the plan has none."""
         given = self._plan.given(turn)
-        if given is None:
-            return None
-        alike = given.alike
-        if alike is None:
-            return encode(self._complete(given.value))
-        mould = self._moulds.get(alike)
-        if mould is None:
-            if len(self._moulds) >= MOULDS:
-                self._moulds.clear()
-            mould = self._moulds[alike] = Mould(self._complete(given.value), given.own, given.kept)
-        return mould.filled(given.own, given.kept)
+        return self._telling.text(given) if given is not None else None
 
     def settle(self) -> None:
         """Count what was given since the last time."""

@@ -15,8 +15,6 @@ from graphql import (
     GraphQLObjectType,
     GraphQLResolveInfo,
     get_named_type,
-    get_nullable_type,
-    is_list_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.values import get_argument_values
@@ -24,15 +22,16 @@ from graphql.pyutils import Path
 
 from gateway.execution.forms import CONTEXT, Form, Forms
 from gateway.execution.keeping import NOT_ALLOWED, PRIVATE, Keeping, Unit
-from gateway.execution.kept import Kept, encode
-from gateway.execution.leaves import Complete
+from gateway.execution.kept import Kept
 from gateway.execution.lookup import Left, Lookup, Place
 from gateway.execution.making import MakingExecutor
+from gateway.execution.telling import Telling, listed
 from resolvers.cache_control import CacheScope
+from resolvers.caching.cache import Made
 from resolvers.caching.cell import Cell
 from resolvers.context import Context
 from resolvers.observing import AUDIENCE, Reads
-from resolvers.plans import Plan, Turn
+from resolvers.plans import GivenList, Plan, Turn
 from resolvers.schema import CONVERT
 from resolvers.visit import Visit
 
@@ -285,37 +284,38 @@ class KeepingExecutor(MakingExecutor):
 
     def field_of_kept(self, source: Any, place: Place, key: bytes, left: Left) -> Kept | None:
         """What `Maker` promises."""
-        self.begin()
-        type_ = get_nullable_type(place.parent.fields[place.identified.field].type)
-        item = cast("GraphQLObjectType", get_named_type(type_))
-        identify = self.keeping.kinds.entities.get(item.name)
-        if identify is None or not is_list_type(type_):
+        if place.item is None:
             return None
-        form, values = self.forms.of_object(self, item, place.details), self.variable_values.coerced
-        entities = getattr(source, place.identified.field)
-        found = self.lookup.find_all(form, [form.key(identify(each).encode(), values) for each in entities])
+        self.begin()
+        form, entities = self.forms.of_object(self, place.item, place.details), getattr(source, place.identified.field)
+        identities = map(self.keeping.kinds.entities[place.item.name], entities)
+        found = self.lookup.find_all(form, form.keys(identities, self.variable_values.coerced), left)
         if found is None:
             return None
-        text = self._kept_later(place.form, key, Unit(Reads(AUDIENCE), {place.form.name}), found, left)
-        return Kept(Cell(key, place.form.name), text)
+        cells, texts = found
+        parts = [b"[", *[b","] * (len(cells) - 1), b"]"] if cells else [b"[]"]
+        tags = frozenset({place.form.name})
+        self._keep_later(place.form, key, Made(parts, cells, tags, place.form.life, self.began, self.epoch), left)
+        return Kept(Cell(key, place.form.name), listed(texts))
 
-    def planned(self, form: Form, plan: Plan, complete: Complete, turn: Turn, key: bytes) -> bytes | None:
-        """What a plan gives whoever asks, to be kept under their key; None where it gives nothing.
+    def planned(self, form: Form, plan: Plan, telling: Telling, turn: Turn, key: bytes) -> bytes | None:
+        """The list that a plan gives whoever asks, to be kept under their key; None where it gives none.
 
         For forms whose keys hold all that their values may depend on.
         """
         self.begin()
         given = plan.given(turn)
-        if given is None:
+        if not isinstance(given, GivenList):
             return None
-        unit = Unit(Reads(AUDIENCE), {form.name, *given.tags})
-        return self._kept_later(form, key, unit, complete(given.value), turn.left)
+        texts = telling.items(given)
+        text, life = listed(texts), form.life.brief() if b"null" in texts else form.life
+        self._keep_later(form, key, Made([text], (), given.tags | {form.name}, life, self.began, self.epoch), turn.left)
+        return text
 
-    def _kept_later(self, form: Form, key: bytes, unit: Unit, value: Any, left: Left) -> bytes:
-        """The JSON of a value that is kept when the answer is out, unless it is purged until then."""
-        self.missed(form)
-        left.append(partial(self.keeping.cache.keep, key, form.name, self.made(form, unit, value)))
-        return encode(value)
+    def _keep_later(self, form: Form, key: bytes, made: Made, left: Left) -> None:
+        """Keep a value that was not kept when the answer is out, unless it is purged until then."""
+        left.append(partial(self.missed, form))
+        left.append(partial(self.keeping.cache.keep, key, form.name, made))
 
     def _anew(self, visit: Visit) -> "KeepingExecutor":
         anew = self.for_visit(visit)

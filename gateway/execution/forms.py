@@ -53,10 +53,18 @@ class Form:
 
     def key(self, identity: bytes, values: Mapping[str, Any]) -> bytes:
         """The key of a value: the form, what it is a value of, and the values of the variables in it."""
+        return self.id + identity + self._given(values)
+
+    def keys(self, identities: Iterable[str], values: Mapping[str, Any]) -> list[bytes]:
+        """The keys of the values of several objects."""
+        form, given = self.id, self._given(values)
+        return [form + identity.encode() + given for identity in identities]
+
+    def _given(self, values: Mapping[str, Any]) -> bytes:
         if not self.variables:
-            return self.id + identity
+            return b""
         given = [values.get(name, _LEFT_OUT) for name in self.variables]
-        return self.id + identity + b"\0" + orjson.dumps(given, default=repr, option=orjson.OPT_SORT_KEYS)
+        return b"\0" + orjson.dumps(given, default=repr, option=orjson.OPT_SORT_KEYS)
 
 
 _LEFT_OUT: dict[str, bool] = {"left out": True}
@@ -109,6 +117,7 @@ class Forms:
         self.subfields: dict[tuple[str, int], CollectedFields] = {}
         self.walks: dict[tuple[int, int], Any] = {}
         self.completions: dict[tuple[int, int], Any] = {}
+        self.moulds: dict[int, Any] = {}
         self.hope = 0
 
     def is_entity(self, type_: GraphQLNamedType) -> bool:

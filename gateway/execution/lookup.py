@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 
 import orjson
 import structlog
-from graphql import GraphQLObjectType, GraphQLSchema, get_named_type
+from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, get_named_type, get_nullable_type, is_list_type
 from graphql.execution.collect_fields import CollectedFields, FieldDetailsList
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
@@ -18,7 +18,7 @@ from gateway.execution.keeping import PRIVATE, Identified, Keeping, Note
 from gateway.execution.kept import Kept
 from resolvers.cache_control import CacheScope
 from resolvers.caching.cache import FragmentCache
-from resolvers.caching.cell import Cell
+from resolvers.caching.cell import Cell, texts_of
 from resolvers.context import Context, EffectiveContext
 from resolvers.errors import NotRenewed
 from resolvers.observing import MEMBERS
@@ -68,7 +68,7 @@ class Maker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where, below a root field, the field of an identified object stands."""
+    """Where, below a root field, the field of an identified object stands; `item` where that lists entities."""
 
     name: str
     form: Form
@@ -76,6 +76,7 @@ class Place:
     identified: Identified
     details: FieldDetailsList
     path: Path
+    item: GraphQLObjectType | None
 
 
 class Lookup:
@@ -109,21 +110,21 @@ class Lookup:
             self.tell(form, "hit" if fresh else "stale", cell)
         return Kept(cell, text, fresh)
 
-    def find_all(self, form: Form, keys: Sequence[bytes]) -> list[Kept] | None:
-        """What is kept under all these keys and still good; None unless all of it is."""
-        cache, now, found, fresh = self._cache, self._cache.now(), list[Kept](), 0
-        for key in keys:
-            cell = cache.find(key)
-            text = cell.text(now) if cell is not None else None
-            if cell is None or text is None:
-                return None
-            kept = Kept(cell, text, cell.is_fresh(now))
-            fresh += kept.fresh
-            found.append(kept)
-        for state, times in (("hit", fresh), ("stale", len(found) - fresh)):
+    def find_all(self, form: Form, keys: Sequence[bytes], left: Left) -> tuple[Sequence[Cell], Sequence[bytes]] | None:
+        """What is kept under all these keys and its texts; None unless all of it is good. To count it is left to do."""
+        find, now = self._cache.find, self._cache.now()
+        cells = [cell for key in keys if (cell := find(key)) is not None]
+        texts = texts_of(cells, now) if len(cells) == len(keys) else None
+        if texts is None:
+            return None
+        left.append(partial(self._count, form, cells, now))
+        return cells, texts
+
+    def _count(self, form: Form, cells: Sequence[Cell], now: float) -> None:
+        fresh = sum(cell.is_fresh(now) for cell in cells)
+        for state, times in (("hit", fresh), ("stale", len(cells) - fresh)):
             if times:
-                cache.metrics.looked(form.name, state, times)
-        return found
+                self._cache.metrics.looked(form.name, state, times)
 
     def found(self, form: Form, key: bytes, details: FieldDetailsList, path: Path) -> Kept | None:
         """What is kept of a root field; if it is stale, it is made anew in the background."""
@@ -227,12 +228,19 @@ class Lookup:
             return ()
         type_ = cast("GraphQLObjectType", get_named_type(definition.type))
         identified, above = maker.keeping.kinds.identified[type_.name], Path(None, root, query.name)
+        item = self._entities_in(type_.fields[field])
         places = maker.places[(root, field)] = tuple(
-            Place(name, maker.form_of(type_, below), type_, identified, below, Path(above, name, type_.name))
+            Place(name, maker.form_of(type_, below), type_, identified, below, Path(above, name, type_.name), item)
             for name, below in maker.collect_subfields(type_, details).grouped_field_set.items()
             if below[0].node.name.value == field
         )
         return places
+
+    def _entities_in(self, field: GraphQLField) -> GraphQLObjectType | None:
+        """The type of the entities that a field lists."""
+        item = get_named_type(field.type)
+        lists = is_list_type(get_nullable_type(field.type)) and item.name in self._maker.keeping.kinds.entities
+        return cast("GraphQLObjectType", item) if lists else None
 
     async def _renew(self, form: Form, details: FieldDetailsList, path: Path) -> None:
         async with self._again() as visit:

@@ -4,8 +4,6 @@ from operator import attrgetter
 from random import Random
 from typing import Final
 
-from cachetools import Cache
-
 from resolvers.caching.cell import Cell
 from resolvers.caching.metrics import CacheMetrics
 
@@ -33,7 +31,9 @@ class MemoryTier:
     """
 
     def __init__(self, budget: int, metrics: CacheMetrics, chance: Random | None = None) -> None:
-        self._cells = _Ranked(budget, self)
+        self._budget = budget
+        self._held = 0
+        self._cells: dict[bytes, Cell] = {}
         self._metrics = metrics
         self._chance = chance or Random()  # noqa: S311 - chance picks what to forget, not secrets
         self._lowest = 0.0
@@ -51,7 +51,7 @@ class MemoryTier:
     @property
     def held(self) -> int:
         """Bytes held."""
-        return int(self._cells.currsize)
+        return self._held
 
     def held_by(self, field: str) -> int:
         """Bytes held by the entries of one field."""
@@ -59,9 +59,8 @@ class MemoryTier:
 
     def find(self, key: bytes) -> Cell | None:
         """The cell under this key, good or not; to ask for it counts as a use."""
-        try:  # a third of what `get` of cachetools takes
-            cell = self._cells[key]
-        except KeyError:
+        cell = self._cells.get(key)
+        if cell is None:
             return None
         cell.uses += 1
         cell.rank = self._lowest + cell.uses * cell.cost / cell.size  # `_rank`, where each call counts
@@ -124,11 +123,11 @@ class MemoryTier:
         lowest.kill()
 
     def _admits(self, cell: Cell) -> bool:
-        budget = self._cells.maxsize
-        if cell.size > budget * SHARE:
+        most = self._budget * SHARE
+        if cell.size > most:
             return False
-        room = self._cells.currsize + cell.size <= budget
-        if room and self._bytes.get(cell.field, 0) + cell.size <= budget * SHARE:
+        room = self._held + cell.size <= self._budget
+        if room and self._bytes.get(cell.field, 0) + cell.size <= most:
             return True
         mark = hash(cell.key)
         if mark in self._seen or mark in self._seen_before:
@@ -139,9 +138,10 @@ class MemoryTier:
         return False
 
     def _make_room_in(self, field: str, size: int) -> None:
-        most = self._cells.maxsize * SHARE
-        while self._bytes.get(field, 0) + size > most:
+        while self._bytes.get(field, 0) + size > self._budget * SHARE:
             self.evict_lowest(self._by_field[field])
+        while self._held + size > self._budget:
+            self.evict_lowest()
 
     def _index(self, cell: Cell) -> None:
         self.changes += 1
@@ -170,6 +170,7 @@ class MemoryTier:
         self._weigh(cell.field, -cell.size)
 
     def _weigh(self, field: str, change: int) -> None:
+        self._held += change
         self._bytes[field] = self._bytes.get(field, 0) + change
         self._metrics.holds(field, self._bytes[field], len(self._by_field[field]))
 
@@ -185,25 +186,8 @@ class MemoryTier:
         return self._lowest + cell.uses * cell.cost / cell.size
 
 
-class _Ranked(Cache[bytes, Cell]):
-    """cachetools keeps the account of bytes and asks for room; the tier says who has to go."""
-
-    def __init__(self, budget: int, tier: MemoryTier) -> None:
-        super().__init__(budget, getsizeof=_size_of)
-        self._tier = tier
-
-    def popitem(self) -> tuple[bytes, Cell]:
-        """Make room; asked by cachetools until there is enough."""
-        self._tier.evict_lowest()
-        return b"", Cell(b"", "")
-
-
 def _close_gap(cells: list[Cell], place: int, which: int) -> None:
     last = cells.pop()
     if place < len(cells):
         cells[place] = last
         last.place = (place, last.place[1]) if which == 0 else (last.place[0], place)
-
-
-def _size_of(cell: Cell) -> int:
-    return cell.size

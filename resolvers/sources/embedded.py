@@ -53,6 +53,11 @@ class Remembered(Generic[K, V]):
     def __getitem__(self, key: K) -> V:
         return self._values[key]
 
+    def all_of(self, keys: Iterable[K]) -> list[V]:
+        """The values of keys of which all are remembered; raises `KeyError` where one is not."""
+        values = self._values
+        return [values[key] for key in keys]
+
     def known(self, keys: Iterable[K]) -> dict[K, V]:
         """What is remembered of the keys."""
         values = self._values
@@ -175,7 +180,7 @@ class EmbeddedSource:
         """A ranked list that is remembered, with all its products."""
         try:
             shelf = self._shelves[self._shelf_key(query)]
-            return tuple([self._records[key].product for key in shelf[: max(0, query.limit)]])
+            return tuple([record.product for record in self._records.all_of(shelf[: max(0, query.limit)])])
         except (KeyError, UnknownCategory):
             return None
 

@@ -22,15 +22,15 @@ def test_a_mould_gives_what_completion_gives(rest: dict[str, str], own: str, pro
         return {**rest, "id": id_, "again": {"id": id_}, "first": parts["a"], "all": [parts["b"], parts["a"]]}
 
     made = {"a": kept(products[0]), "b": kept(["x", 1, None])}
-    mould = Mould(completed(OWN, made), OWN, made)
+    mould = Mould(completed(OWN, made), [OWN], made)
     other = {"a": kept({"name": products[1]}), "b": kept(products)}
     for id_, parts in ((OWN, made), (own, other)):
-        assert mould.filled(id_, parts) == encode(completed(id_, parts))
+        assert mould.filled([id_], parts) == encode(completed(id_, parts))
 
 
 def test_a_value_without_an_id_of_its_own_is_the_same_each_time() -> None:
-    mould = Mould({"persona": "VISITOR", "key": None}, "", {})
-    assert mould.filled("", {}) == b'{"persona":"VISITOR","key":null}'
+    mould = Mould({"persona": "VISITOR", "key": None}, (), {})
+    assert mould.filled((), {}) == b'{"persona":"VISITOR","key":null}'
 
 
 def test_all_that_a_decision_shows_tells_moulds_apart() -> None:

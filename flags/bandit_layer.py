@@ -55,7 +55,7 @@ class BanditLayer:
 
     def at_hand(self, flags: Sequence[OpenFlag]) -> list[Answer | OpenFlag]:
         """What was decided before; the flag itself where `answers` is to be asked."""
-        keys = [sticky_key(each.key, each.ask.session, each.subject) for each in flags]
+        keys = list(map(_key, flags))
         return [
             _kept(flag, decision) if decision is not None and _fits(flag, decision) else flag
             for flag, decision in zip(flags, self._sticky.at_hand(keys), strict=True)
@@ -77,7 +77,7 @@ class BanditLayer:
             return [each.defaulted(LATE) for each in flags]
 
     def _cases(self, flags: Sequence[OpenFlag]) -> list[_Case]:
-        keys = [sticky_key(each.key, each.ask.session, each.subject) for each in flags]
+        keys = list(map(_key, flags))
         return [_Case(*each) for each in zip(flags, keys, self._sticky.at_hand(keys), strict=True)]
 
     async def _decide(self, cases: Sequence[_Case]) -> list[Answer]:
@@ -122,6 +122,11 @@ class BanditLayer:
         return Answer(_variant(flag, proposal), proposal)
 
 
+def _key(flag: OpenFlag) -> str:
+    """Where the decision about a flag is kept."""
+    return sticky_key(flag.flag.definition.key, flag.ask.session, flag.ask.subject.targeting_key or "")
+
+
 def _is_drawn(proposal: Decision) -> bool:
     return proposal.mode is not DecisionMode.FALLBACK
 
@@ -148,7 +153,7 @@ def _fits(flag: OpenFlag, decision: Decision) -> bool:
 
 
 def _variant(flag: OpenFlag, decision: Decision) -> Evaluation:
-    return flag.given(decision.action, Decider.HOLDBACK if flag.held else Decider.BANDIT)
+    return flag.flag.drawn(decision.action, Decider.HOLDBACK if flag.held else Decider.BANDIT)
 
 
 def _question(flag: OpenFlag) -> Question:

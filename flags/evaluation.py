@@ -64,7 +64,7 @@ class CompiledFlag:
     The rule is compiled, and the answers are made, when it is first asked or told to `prepare`.
     """
 
-    __slots__ = ("__weakref__", "_answers", "_open", "_rule", "definition", "version")
+    __slots__ = ("__weakref__", "_answers", "_drawn", "_open", "_rule", "definition", "version")
 
     def __init__(self, definition: FlagDefinition, version: str, last: "CompiledFlag | None" = None) -> None:
         """`last` lends its compiled rule if it is of the same definition."""
@@ -73,6 +73,7 @@ class CompiledFlag:
         same = last is not None and last.definition is definition
         self._rule: Rule | None = last._rule if last is not None and same else None
         self._answers: Mapping[str, Evaluation] = {}
+        self._drawn: dict[tuple[str, Decider], Evaluation] = {}
         self._open: Evaluation | None = None
 
     @property
@@ -120,6 +121,14 @@ class CompiledFlag:
 
     ask = ask_alone
     """The answer for these attributes, which hold `targetingKey` too. Never raises."""
+
+    def drawn(self, variant: str, by: Decider) -> Evaluation:
+        """The answer where a later layer gives a variant: by chance, as OpenFeature's reason says (`SPLIT`)."""
+        answer = self._drawn.get((variant, by))
+        if answer is None:
+            value = self.definition.variants[variant]
+            answer = self._drawn[(variant, by)] = self._answer(value, variant, Reason.SPLIT, by)
+        return answer
 
     def _when_off(self) -> Evaluation:
         return self._answer(None, None, Reason.DISABLED, Decider.KILL_SWITCH)

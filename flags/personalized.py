@@ -117,9 +117,9 @@ class PersonalizedFlags:
     def at_hand(self, flags: FlagSet, keys: Sequence[str], ask: Ask) -> Giving | None:
         """What `answer` would give, where nothing has to be decided for it; otherwise None."""
         found = self._found(flags, keys, ask)
-        answers = [each for each in found if isinstance(each, Answer)]
-        if len(answers) < len(found):
+        if OpenFlag in map(type, found):
             return None
+        answers: list[Answer] = found  # type: ignore[assignment]  # none of them is open
         return Giving(_shown(flags, answers, ask.supports), partial(self._give, ask))
 
     async def decide(self, flags: FlagSet, opened: Sequence[OpenFlag]) -> list[Answer]:
@@ -132,13 +132,15 @@ class PersonalizedFlags:
         """What the layers say, without anything given yet."""
         attributes, kinds = flags.attributes_of(ask.subject), self._kinds_of(flags)
         regular = kinds.regular if not ask.overrides else _NONE
-        found = [
-            Answer(regular[key].ask(attributes))
-            if key in regular
-            else self._layered(flags, key, ask, attributes, kinds.terms.get(key))
-            for key in keys
-        ]
-        opened = [each for each in found if isinstance(each, OpenFlag)]
+        found, opened = list[Answer | OpenFlag](), list[OpenFlag]()
+        for key in keys:
+            if key in regular:
+                found.append(Answer(regular[key].ask(attributes)))
+                continue
+            each = self._layered(flags, key, ask, attributes, kinds.terms.get(key))
+            found.append(each)
+            if isinstance(each, OpenFlag):
+                opened.append(each)
         if not opened:
             return found
         decided = iter(self._bandit.at_hand(opened))

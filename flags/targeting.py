@@ -7,13 +7,12 @@ flagd logs about odd values is not logged here: those values are the viewer's.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import methodcaller
+from operator import eq, methodcaller, ne
 from types import MappingProxyType
 from typing import Any, Final
 
 from json_logic.builtins import (  # type: ignore[import-untyped]
     BUILTINS,
-    not_,
     op_equals,
     op_in,
     op_missing,
@@ -31,6 +30,9 @@ from flags.versions import compare_versions
 Rule = Callable[[Any], Any]
 TIMESTAMP = "$flagd.timestamp"
 _FLAG_KEY = "$flagd.flagKey"
+_PLAIN = frozenset({bool, str, int, type(None)})
+"""Kinds of values that are as true here as they are in Python."""
+
 _CACHED_VERSIONS = 1024
 _LONGEST_CACHED_VERSION = 32
 
@@ -70,8 +72,6 @@ def _compile(logic: Any, scope: Scope) -> Rule:
     if name in _SPECIAL:
         return _SPECIAL[name](operands, scope)
     if name in _EAGER:
-        if len(operands) == 2 and is_literal(operands[1]):
-            return _against(_EAGER[name], _compile(operands[0], scope), operands[1])
         return _eager(_EAGER[name], _compile_all(operands, scope))
     raise InvalidDefinition(f"the operator {name!r} is not known")
 
@@ -88,11 +88,6 @@ def _eager(function: Callable[..., Any], parts: tuple[Rule, ...]) -> Rule:
         left, right = parts
         return lambda data: function(data, left(data), right(data))
     return lambda data: function(data, *[part(data) for part in parts])
-
-
-def _against(function: Callable[..., Any], left: Rule, right: Any) -> Rule:
-    """An operator between a rule and what is the same for everyone."""
-    return lambda data: function(data, left(data), right)
 
 
 def _var(operands: list[Any], scope: Scope) -> Rule:
@@ -144,7 +139,7 @@ def _if(operands: list[Any], scope: Scope) -> Rule:
     def choose(data: Any) -> Any:
         for test, fixed, rule in branches:
             verdict = test(data)
-            if verdict is True or (verdict is not False and to_bool(verdict)):
+            if verdict if verdict.__class__ in _PLAIN else to_bool(verdict):
                 return fixed if rule is None else rule(data)
         return last if rest is None else rest(data)
 
@@ -163,7 +158,7 @@ def _and(operands: list[Any], scope: Scope) -> Rule:
         current = None
         for part in parts:
             current = part(data)
-            if current is False or (current is not True and not_(current)):
+            if not (current if current.__class__ in _PLAIN else to_bool(current)):
                 return current
         return current
 
@@ -177,7 +172,7 @@ def _or(operands: list[Any], scope: Scope) -> Rule:
         current = None
         for part in parts:
             current = part(data)
-            if current is True or (current is not False and to_bool(current)):
+            if current if current.__class__ in _PLAIN else to_bool(current):
                 return current
         return current
 
@@ -194,6 +189,16 @@ def _equals(operands: list[Any], scope: Scope) -> Rule:
         return value == expected if type(value) is str else bool(op_equals(None, value, expected))
 
     return same
+
+
+def _strictly(name: str, compare: Callable[[Any, Any], bool]) -> Callable[[list[Any], Scope], Rule]:
+    def build(operands: list[Any], scope: Scope) -> Rule:
+        if len(operands) != 2:
+            return _eager(BUILTINS[name], _compile_all(operands, scope))
+        left, (fixed, right) = _compile(operands[0], scope), _answer(operands[1], scope)
+        return lambda data: compare(left(data), fixed if right is None else right(data))
+
+    return build
 
 
 def _differs(operands: list[Any], scope: Scope) -> Rule:
@@ -216,11 +221,14 @@ def _in(operands: list[Any], scope: Scope) -> Rule:
 
 
 def _cat(operands: list[Any], scope: Scope) -> Rule:
-    parts = _compile_all(operands, scope)
+    parts = [_answer(operand, scope) for operand in operands]
 
     def join(data: Any) -> str:
-        values = [part(data) for part in parts]
-        return "".join([value if type(value) is str else to_string(value) for value in values])
+        texts = []
+        for fixed, rule in parts:
+            value = fixed if rule is None else rule(data)
+            texts.append(value if type(value) is str else to_string(value))
+        return "".join(texts)
 
     return join
 
@@ -231,11 +239,11 @@ def _sem_ver(operands: list[Any], scope: Scope) -> Rule:
         return lambda _data: None
     left, comparison, right = parts
     if isinstance(operands[1], str) and is_literal(operands[2]):
-        return _against_version(left, operands[1], operands[2])
+        return _against(left, operands[1], operands[2])
     return lambda data: compare_versions(left(data), comparison(data), right(data))
 
 
-def _against_version(left: Rule, comparison: str, right: Any) -> Rule:
+def _against(left: Rule, comparison: str, right: Any) -> Rule:
     """A comparison with a fixed version. Few app versions are in use at a time, so verdicts are remembered."""
 
     @lru_cache(maxsize=_CACHED_VERSIONS)
@@ -276,10 +284,10 @@ def _fractional(operands: list[Any], scope: Scope) -> Rule:
     shorthand = _shorthand(operands, scope)
     if isinstance(operands[0], list):
         return shorthand
-    bucketing, split_for = _compile(operands[0], scope), _entries(operands[1:], scope)
+    bucketing, (fixed, split_for) = _compile(operands[0], scope), _entries(operands[1:], scope)
 
     def choose(data: Any) -> Any:
-        value, split = bucketing(data), split_for(data)
+        value, split = bucketing(data), fixed if split_for is None else split_for(data)
         if value is None:
             return None
         if isinstance(value, list | tuple):
@@ -292,10 +300,10 @@ def _fractional(operands: list[Any], scope: Scope) -> Rule:
 
 def _shorthand(entries: list[Any], scope: Scope) -> Rule:
     """A split without a bucketing value: flag key and targeting key are taken for it."""
-    split_for = _entries(entries, scope)
+    fixed, split_for = _entries(entries, scope)
 
     def choose(data: Any) -> Any:
-        subject, split = data.get("targetingKey"), split_for(data)
+        subject, split = data.get("targetingKey"), fixed if split_for is None else split_for(data)
         if not isinstance(subject, str) or not subject:
             return None
         encoded = fractions.encode_pair(scope.flag_key, subject)
@@ -304,12 +312,14 @@ def _shorthand(entries: list[Any], scope: Scope) -> Rule:
     return choose
 
 
-def _entries(entries: list[Any], scope: Scope) -> Callable[[Any], fractions.Split | None]:
+def _entries(
+    entries: list[Any], scope: Scope
+) -> tuple[fractions.Split | None, Callable[[Any], fractions.Split | None] | None]:
+    """The split that is the same for everyone, or what gives it."""
     if is_literal(entries):
-        fixed = fractions.split_of(entries)
-        return lambda _data: fixed
+        return fractions.split_of(entries), None
     parts = _compile_all(entries, scope)
-    return lambda data: fractions.split_of([part(data) for part in parts])
+    return None, lambda data: fractions.split_of([part(data) for part in parts])
 
 
 def _listed(operands: list[Any], scope: Scope) -> tuple[Rule, Rule]:
@@ -377,6 +387,8 @@ _SPECIAL: Final[Mapping[str, Callable[[list[Any], Scope], Rule]]] = MappingProxy
         "or": _or,
         "==": _equals,
         "!=": _differs,
+        "===": _strictly("===", eq),
+        "!==": _strictly("!==", ne),
         "in": _in,
         "cat": _cat,
         "sem_ver": _sem_ver,
@@ -395,7 +407,7 @@ _EAGER: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
     {
         name: BUILTINS[name]
         for name in (
-            *("===", "!==", "<", ">", "<=", ">=", "!", "!!"),
+            *("<", ">", "<=", ">=", "!", "!!"),
             *("+", "*", "-", "/", "%", "min", "max", "substr", "merge"),
         )
     }

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import cast
 
 from flags.definition import FlagDefinition
 from flags.rendering import Supported, can_render
@@ -13,7 +12,6 @@ PERSONALIZED = "personalized"
 FLOOR = "floor"
 HOLDBACK = "holdback"
 AUDIENCE = "audience."
-_PERSONAS = frozenset(Persona)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +25,12 @@ class Terms:
 
     floor: float
     holdback: float
-    audiences: Mapping[Persona, tuple[str, ...]]
+    audiences: Mapping[str, tuple[str, ...]]
 
     def variants_for(self, persona: object) -> tuple[str, ...]:
         """The variants that this persona may see, in the order of the definition."""
-        known = persona in _PERSONAS if isinstance(persona, str) else False
-        return self.audiences[cast("Persona", persona) if known else Persona.VISITOR]
+        known = persona if isinstance(persona, str) and persona in self.audiences else Persona.VISITOR
+        return self.audiences[known]
 
     def actions_for(
         self, definition: FlagDefinition, persona: object, supports: Supported | None = None
@@ -52,7 +50,7 @@ def terms_of(definition: FlagDefinition) -> Terms | None:
     metadata = definition.metadata
     if metadata.get(PERSONALIZED) is not True:
         return None
-    audiences = {persona: _seen_by(persona, definition) for persona in Persona}
+    audiences: dict[str, tuple[str, ...]] = {persona: _seen_by(persona, definition) for persona in Persona}
     return Terms(_share(metadata.get(FLOOR)), _share(metadata.get(HOLDBACK)), MappingProxyType(audiences))
 
 

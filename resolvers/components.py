@@ -130,13 +130,8 @@ async def _components(
     _check(names, page)
     visit = info.context
     used, mode = await _asked_for(visit, context)
-    slots = visit.components.slots(visit.flags.flags, names, page)
-    return _pieces(slots, await visit.flags.answer(_keys(slots), used), mode)
-
-
-def _keys(slots: Sequence[Slot | ComponentChoice]) -> list[str]:
-    """The flags that are to be asked."""
-    return [slot.flag.definition.key for slot in slots if isinstance(slot, Slot)]
+    panel = visit.components.panel(visit.flags.flags, names, page)
+    return _pieces(panel.slots, await visit.flags.answer(panel.keys, used), mode)
 
 
 def _pieces(slots: Sequence[Slot | ComponentChoice], answers: Sequence[Answer], mode: AnswerMode) -> list[Piece]:
@@ -165,16 +160,16 @@ class PlannedComponents:
         flags = self.components.current
         if flags.timed:  # what it gives is good for this moment alone
             return None
-        slots = self.components.slots(flags, self.names, self.page)
+        panel = self.components.panel(flags, self.names, self.page)
         subject = Subject(turn.subject, self.traits)
         ask = Ask(subject, turn.session, self.supports, trace_id=turn.trace_id, span=turn.span)
-        giving = self.flags.at_hand(flags, _keys(slots), ask)
+        giving = self.flags.at_hand(flags, panel.keys, ask)
         if giving is None or not settled(giving.answers):
             return None
         turn.left.append(giving.ids)
-        filled = _Filled(slots, giving)
+        filled = _Filled(panel.slots, giving)
         tags = self.tags | policy_tags(giving.answers)
-        return GivenList([_alike(each) for each in filled.pieces], filled.item, filled.own, tags)
+        return GivenList(list(map(_alike, filled.pieces)), filled.item, filled.own, tags)
 
     def settle(self) -> None:
         """As `Plan.settle`: flags count their answers themselves."""

@@ -26,7 +26,7 @@ from resolvers.plans import Turn
 from resolvers.sources import source
 from resolvers.sources.source import ShelfKind, ShelfQuery
 from resolvers.strongest import StrongestCategories
-from resolvers.visit import ReadyPlace, StandingPlace, Visit
+from resolvers.visit import StandingPlace, Visit
 
 SHELVES = CacheControl(max_age=60, scope=CacheScope.SEGMENT, swr=30)
 _BESTSELLERS = ShelfAction.BESTSELLERS.value
@@ -281,7 +281,7 @@ class PlannedShelf:
         for _, place in self.shelves.values():
             place.settle()
 
-    def _filled(self, query: ShelfQuery, place: ReadyPlace, turn: Turn) -> Mapping[str, object] | None:
+    def _filled(self, query: ShelfQuery, place: StandingPlace, turn: Turn) -> Mapping[str, object] | None:
         """What is made of a shelf that is not kept, where its products are."""
         products = self.shop.shelf_at_hand(query)
         return place.fill(Refill(products, query), turn.left) if products is not None else None

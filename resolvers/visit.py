@@ -39,16 +39,16 @@ class ReadyPlace(Protocol):
         """What is kept there now; None when there is nothing, so that the object has to be filled."""
         ...
 
-    def fill(self, filled: object, left: list[Callable[[], object]]) -> Mapping[str, object] | None:
-        """What is selected of this object, if all in it is kept already; otherwise None. To keep it is `left` to do."""
-        ...
-
 
 class StandingPlace(ReadyPlace, Protocol):
     """A place that is looked at for many visits."""
 
     def look(self) -> Mapping[str, object] | None:
         """As `ReadyPlace`, but not counted yet."""
+        ...
+
+    def fill(self, filled: object, left: list[Callable[[], object]]) -> Mapping[str, object] | None:
+        """What is selected of this object, if all in it is kept already; otherwise None. To keep it is `left` to do."""
         ...
 
     def settle(self) -> None:

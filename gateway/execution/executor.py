@@ -66,6 +66,10 @@ class KeepingExecutor(MakingExecutor):
         """The form of a field."""
         return self.forms.of_field(self, parent, details)
 
+    def form_of_object(self, type_: GraphQLObjectType, details: FieldDetailsList) -> Form:
+        """The form of what is selected on an object."""
+        return self.forms.of_object(self, type_, details)
+
     def execute_field(
         self,
         parent_type: GraphQLObjectType,
@@ -284,12 +288,13 @@ class KeepingExecutor(MakingExecutor):
 
     def field_of_kept(self, source: Any, place: Place, key: bytes, left: Left) -> Kept | None:
         """What `Maker` promises."""
-        if place.item is None:
+        entities = place.entities
+        if entities is None:
             return None
         self.begin()
-        form, entities = self.forms.of_object(self, place.item, place.details), getattr(source, place.identified.field)
-        identities = map(self.keeping.kinds.entities[place.item.name], entities)
-        found = self.lookup.find_all(form, form.keys(identities, self.variable_values.coerced), left)
+        identities = map(entities.identify, getattr(source, place.identified.field))
+        keys = entities.form.keys(identities, self.variable_values.coerced)
+        found = self.lookup.find_all(entities.form, keys, left)
         if found is None:
             return None
         cells, texts = found

@@ -53,18 +53,16 @@ class Form:
 
     def key(self, identity: bytes, values: Mapping[str, Any]) -> bytes:
         """The key of a value: the form, what it is a value of, and the values of the variables in it."""
-        return self.id + identity + self._given(values)
+        if not self.variables:
+            return self.id + identity
+        given = [values.get(name, _LEFT_OUT) for name in self.variables]
+        return self.id + identity + b"\0" + orjson.dumps(given, default=repr, option=orjson.OPT_SORT_KEYS)
 
     def keys(self, identities: Iterable[str], values: Mapping[str, Any]) -> list[bytes]:
         """The keys of the values of several objects."""
-        form, given = self.id, self._given(values)
+        form = self.id
+        given = self.key(b"", values)[len(form) :]
         return [form + identity.encode() + given for identity in identities]
-
-    def _given(self, values: Mapping[str, Any]) -> bytes:
-        if not self.variables:
-            return b""
-        given = [values.get(name, _LEFT_OUT) for name in self.variables]
-        return b"\0" + orjson.dumps(given, default=repr, option=orjson.OPT_SORT_KEYS)
 
 
 _LEFT_OUT: dict[str, bool] = {"left out": True}

@@ -51,6 +51,10 @@ class Maker(Protocol):
         """The form of a field."""
         ...
 
+    def form_of_object(self, type_: GraphQLObjectType, details: FieldDetailsList) -> Form:
+        """The form of what is selected on an object."""
+        ...
+
     async def root_anew(
         self, visit: Visit, form: Form, details: FieldDetailsList, path: Path, *, from_nothing: bool = False
     ) -> Any:
@@ -68,7 +72,7 @@ class Maker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where, below a root field, the field of an identified object stands; `item` where that lists entities."""
+    """Where, below a root field, the field of an identified object stands; `entities` where that is a list of them."""
 
     name: str
     form: Form
@@ -76,7 +80,15 @@ class Place:
     identified: Identified
     details: FieldDetailsList
     path: Path
-    item: GraphQLObjectType | None
+    entities: "Entities | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """What is selected on entities, and what gives the id of each."""
+
+    form: Form
+    identify: Callable[[Any], str]
 
 
 class Lookup:
@@ -173,9 +185,17 @@ class Lookup:
         """Have what is stale of an identified object made anew in the background."""
         self._cache.renew(cell, partial(self._refill, identity, place))
 
-    def fill(self, filled: object, left: Left, place: Place, key: bytes) -> Kept | None:
-        """The field of an identified object, made of what is kept; None where more is needed."""
-        return self._maker.field_of_kept(filled, place, key, left) if not self._cache.has_second_tier else None
+    def fill(self, filled: object, left: Left, places: Sequence[tuple[Place, bytes]]) -> Mapping[str, object] | None:
+        """The field of an identified object at these places, made of what is kept; None where more is needed."""
+        if self._cache.has_second_tier:
+            return None
+        found: dict[str, object] = {}
+        for place, key in places:
+            kept = self._maker.field_of_kept(filled, place, key, left)
+            if kept is None:
+                return None
+            found[place.name] = kept
+        return found or None
 
     def everyones_key(self, form: Form) -> bytes:
         """The key of a value for those who claim no context."""
@@ -228,19 +248,27 @@ class Lookup:
             return ()
         type_ = cast("GraphQLObjectType", get_named_type(definition.type))
         identified, above = maker.keeping.kinds.identified[type_.name], Path(None, root, query.name)
-        item = self._entities_in(type_.fields[field])
         places = maker.places[(root, field)] = tuple(
-            Place(name, maker.form_of(type_, below), type_, identified, below, Path(above, name, type_.name), item)
+            Place(
+                name,
+                maker.form_of(type_, below),
+                type_,
+                identified,
+                below,
+                Path(above, name, type_.name),
+                self._entities(type_.fields[field], below),
+            )
             for name, below in maker.collect_subfields(type_, details).grouped_field_set.items()
             if below[0].node.name.value == field
         )
         return places
 
-    def _entities_in(self, field: GraphQLField) -> GraphQLObjectType | None:
-        """The type of the entities that a field lists."""
-        item = get_named_type(field.type)
-        lists = is_list_type(get_nullable_type(field.type)) and item.name in self._maker.keeping.kinds.entities
-        return cast("GraphQLObjectType", item) if lists else None
+    def _entities(self, field: GraphQLField, details: FieldDetailsList) -> Entities | None:
+        item = cast("GraphQLObjectType", get_named_type(field.type))
+        identify = self._maker.keeping.kinds.entities.get(item.name)
+        if identify is None or not is_list_type(get_nullable_type(field.type)):
+            return None
+        return Entities(self._maker.form_of_object(item, details), identify)
 
     async def _renew(self, form: Form, details: FieldDetailsList, path: Path) -> None:
         async with self._again() as visit:
@@ -281,15 +309,9 @@ class _Ready:
         self._places = places
 
     def __call__(self) -> Mapping[str, object] | None:
-        return self._each(partial(self._lookup.ready, self._identity))
-
-    def fill(self, filled: object, left: Left) -> Mapping[str, object] | None:
-        return self._each(partial(self._lookup.fill, filled, left))
-
-    def _each(self, get: Callable[[Place, bytes], Kept | None]) -> Mapping[str, object] | None:
         found: dict[str, object] = {}
         for place, key in self._places:
-            kept = get(place, key)
+            kept = self._lookup.ready(self._identity, place, key)
             if kept is None:
                 return None
             found[place.name] = kept
@@ -321,6 +343,9 @@ class _Standing(_Ready):
             served[fresh] += 1
             found[place.name] = Kept(cell, text, fresh)
         return found or None
+
+    def fill(self, filled: object, left: Left) -> Mapping[str, object] | None:
+        return self._lookup.fill(filled, left, self._places)
 
     def settle(self) -> None:
         for (place, _), served in zip(self._places, self._served, strict=True):

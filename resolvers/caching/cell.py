@@ -100,6 +100,10 @@ class Cell:
         """Until when it and all in it may be served."""
         return min((self.stale_until, *(hole.good_through() for hole in self.holes)))
 
+    def fields(self) -> set[str]:
+        """Its field, and those of all in it."""
+        return {self.field}.union(*(hole.fields() if hole.holes else (hole.field,) for hole in self.holes))
+
     def oldest(self) -> float:
         """When the oldest part of it was made."""
         return min((self.made_at, *(hole.oldest() for hole in self.holes))) if self.holes else self.made_at

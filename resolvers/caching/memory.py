@@ -1,5 +1,6 @@
 """The tier in this process: bounded in bytes, least valuable out first, and no field may take it all."""
 
+from collections import defaultdict
 from operator import attrgetter
 from random import Random
 from typing import Final
@@ -27,7 +28,7 @@ class MemoryTier:
     a new key only when it is asked for a second time within a while, so that a flood of keys that are asked for once
     passes by.
 
-    `changes` is another number whenever a cell comes or goes.
+    `changes` of a field is another number whenever one of its cells comes or goes.
     """
 
     def __init__(self, budget: int, metrics: CacheMetrics, chance: Random | None = None) -> None:
@@ -41,7 +42,7 @@ class MemoryTier:
         self._by_field: dict[str, list[Cell]] = {}
         self._bytes: dict[str, int] = {}
         self._by_tag: dict[str, set[Cell]] = {}
-        self.changes = 0
+        self.changes: defaultdict[str, int] = defaultdict(int)
         self._seen: set[int] = set()
         self._seen_before: set[int] = set()
 
@@ -144,7 +145,7 @@ class MemoryTier:
             self.evict_lowest()
 
     def _index(self, cell: Cell) -> None:
-        self.changes += 1
+        self.changes[cell.field] += 1
         siblings = self._by_field.setdefault(cell.field, [])
         cell.place = (len(self._everywhere), len(siblings))
         self._everywhere.append(cell)
@@ -157,7 +158,7 @@ class MemoryTier:
         self._weigh(cell.field, cell.size)
 
     def _drop(self, cell: Cell) -> None:
-        self.changes += 1
+        self.changes[cell.field] += 1
         del self._cells[cell.key]
         everywhere, among = cell.place
         _close_gap(self._everywhere, everywhere, 0)

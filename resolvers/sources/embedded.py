@@ -4,7 +4,7 @@ The catalogue never changes while it is open, so what was read is remembered, in
 whole is answered at once, anything else is one trip to a small pool of threads. Orders and baskets are always read.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -53,10 +53,9 @@ class Remembered(Generic[K, V]):
     def __getitem__(self, key: K) -> V:
         return self._values[key]
 
-    def all_of(self, keys: Iterable[K]) -> list[V]:
-        """The values of keys of which all are remembered; raises `KeyError` where one is not."""
-        values = self._values
-        return [values[key] for key in keys]
+    def each(self, keys: Iterable[K]) -> Iterator[V]:
+        """The values of keys of which all are remembered; it raises `KeyError` where one is not."""
+        return map(self._values.__getitem__, keys)
 
     def known(self, keys: Iterable[K]) -> dict[K, V]:
         """What is remembered of the keys."""
@@ -180,7 +179,7 @@ class EmbeddedSource:
         """A ranked list that is remembered, with all its products."""
         try:
             shelf = self._shelves[self._shelf_key(query)]
-            return tuple([record.product for record in self._records.all_of(shelf[: max(0, query.limit)])])
+            return tuple([record.product for record in self._records.each(shelf[: max(0, query.limit)])])
         except (KeyError, UnknownCategory):
             return None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any
 
 import strawberry
@@ -168,11 +169,14 @@ class PlannedComponents:
             return None
         turn.left.append(giving.ids)
         filled = _Filled(panel.slots, giving)
-        tags = self.tags | policy_tags(giving.answers)
+        tags = partial(self._tags_of, giving.answers)
         return GivenList(list(map(_alike, filled.pieces)), filled.item, filled.own, tags)
 
     def settle(self) -> None:
         """As `Plan.settle`: flags count their answers themselves."""
+
+    def _tags_of(self, answers: Sequence[Answer]) -> frozenset[str]:
+        return self.tags | policy_tags(answers)
 
 
 class _Filled:

@@ -63,14 +63,14 @@ class GivenList:
 
     Items of the field that are `alike` are told the same, whatever plan gives them, but for what is their own. `item`
     gives one, by its number, as the resolver would; it is asked only when none that is alike came before. `own` gives
-    texts that are found nowhere else in it, as many as in others that are alike. `tags` are those of what the list
-    stands on that may be replaced as a whole.
+    texts that are found nowhere else in it, as many as in others that are alike. `tags` gives those of what the
+    list stands on that may be replaced as a whole.
     """
 
     alike: Sequence[Hashable]
     item: Callable[[int], object]
     own: Callable[[int], Sequence[str]]
-    tags: frozenset[str]
+    tags: Callable[[], frozenset[str]]
 
 
 class Plan(Protocol):

@@ -1,7 +1,6 @@
 """What a persona buys most, for viewers of whom no purchases are known."""
 
 import asyncio
-from collections.abc import Mapping
 
 from personalization.clock import Clock, Deadline
 from personalization.errors import PersonaError
@@ -30,22 +29,23 @@ class StrongestCategories:
         Raises:
             SourceError, DeadlineExceeded: they were never read, and could not be now.
         """
-        if self._known is None or self._is_stale():
+        if self.at_hand(persona) is None:
             await self._renew(deadline)
-        return _of(persona, self._known or {})
+        known = self._known or {}
+        return known.get(persona) or known.get(Persona.VISITOR, ())
 
     def at_hand(self, persona: Persona) -> tuple[str, ...] | None:
         """As `of`, where nothing has to be read for it; otherwise None."""
-        return None if self._known is None or self._is_stale() else _of(persona, self._known)
-
-    def _is_stale(self) -> bool:
-        return self._clock.monotonic() - self._read_at > _KEPT_SECONDS
+        known = self._known
+        if known is None or self._clock.monotonic() - self._read_at > _KEPT_SECONDS:
+            return None
+        return known.get(persona) or known.get(Persona.VISITOR, ())
 
     async def _renew(self, deadline: Deadline) -> None:
         if self._known is not None and self._reading.locked():
             return
         async with self._reading:
-            if self._known is not None and not self._is_stale():
+            if self.at_hand(Persona.VISITOR) is not None:
                 return
             try:
                 self._known = await self._source.persona_categories(deadline)
@@ -53,7 +53,3 @@ class StrongestCategories:
                 if self._known is None:
                     raise
             self._read_at = self._clock.monotonic()
-
-
-def _of(persona: Persona, known: Mapping[Persona, tuple[str, ...]]) -> tuple[str, ...]:
-    return known.get(persona) or known.get(Persona.VISITOR, ())

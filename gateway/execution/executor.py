@@ -4,7 +4,7 @@ What may be kept is decided by `@cacheControl` (gateway/execution/forms.py). Eve
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from graphql.pyutils import Path
 
 from gateway.execution.forms import CONTEXT, Form, Forms
 from gateway.execution.keeping import NOT_ALLOWED, PRIVATE, Keeping, Unit
-from gateway.execution.kept import Kept
+from gateway.execution.kept import Kept, Told
 from gateway.execution.lookup import Left, Lookup, Place
 from gateway.execution.making import MakingExecutor
 from gateway.execution.telling import Telling, listed
@@ -286,7 +286,7 @@ class KeepingExecutor(MakingExecutor):
         filling = self._anew(visit)._filling
         return await filling(place.form, place.parent, source, place.details, place.path, None)
 
-    def field_of_kept(self, source: Any, place: Place, key: bytes, left: Left) -> Kept | None:
+    def field_of_kept(self, source: Any, place: Place, key: bytes, left: Left) -> Told | None:
         """What `Maker` promises."""
         entities = place.entities
         if entities is None:
@@ -298,10 +298,8 @@ class KeepingExecutor(MakingExecutor):
         if found is None:
             return None
         cells, texts = found
-        parts = [b"[", *[b","] * (len(cells) - 1), b"]"] if cells else [b"[]"]
-        tags = frozenset({place.form.name})
-        self._keep_later(place.form, key, Made(parts, cells, tags, place.form.life, self.began, self.epoch), left)
-        return Kept(Cell(key, place.form.name), listed(texts))
+        left.append(partial(self._keep_listed, place.form, key, cells, (self.began, self.epoch)))
+        return Told(listed(texts))
 
     def planned(self, form: Form, plan: Plan, telling: Telling, turn: Turn, key: bytes) -> bytes | None:
         """The list that a plan gives whoever asks, to be kept under their key; None where it gives none.
@@ -313,14 +311,23 @@ class KeepingExecutor(MakingExecutor):
         if not isinstance(given, GivenList):
             return None
         texts = telling.items(given)
-        text, life = listed(texts), form.life.brief() if b"null" in texts else form.life
-        self._keep_later(form, key, Made([text], (), given.tags | {form.name}, life, self.began, self.epoch), turn.left)
-        return text
+        turn.left.append(partial(self._keep_planned, form, key, given, texts, (self.began, self.epoch)))
+        return listed(texts)
 
-    def _keep_later(self, form: Form, key: bytes, made: Made, left: Left) -> None:
-        """Keep a value that was not kept when the answer is out, unless it is purged until then."""
-        left.append(partial(self.missed, form))
-        left.append(partial(self.keeping.cache.keep, key, form.name, made))
+    def _keep_listed(self, form: Form, key: bytes, cells: Sequence[Cell], since: tuple[float, int]) -> None:
+        """Keep a list of what is kept, unless it was purged since then."""
+        self.missed(form)
+        parts = [b"[", *[b","] * (len(cells) - 1), b"]"] if cells else [b"[]"]
+        self.keeping.cache.keep(key, form.name, Made(parts, cells, frozenset({form.name}), form.life, *since))
+
+    def _keep_planned(
+        self, form: Form, key: bytes, given: GivenList, texts: Sequence[bytes], since: tuple[float, int]
+    ) -> None:
+        """Keep a list that a plan gave, unless it was purged since then."""
+        self.missed(form)
+        life = form.life.brief() if b"null" in texts else form.life
+        made = Made([listed(texts)], (), given.tags() | {form.name}, life, *since)
+        self.keeping.cache.keep(key, form.name, made)
 
     def _anew(self, visit: Visit) -> "KeepingExecutor":
         anew = self.for_visit(visit)

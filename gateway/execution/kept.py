@@ -11,13 +11,22 @@ from resolvers.caching.cell import Cell
 _GAP: Final = b"\0"  # JSON never has one: in strings it is written \u0000
 
 
-class Kept:
-    """A value that is ready JSON. `cell` is where it is kept; that may be thrown out, the text is good here.
+class Told:
+    """A value that is ready JSON."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+
+class Kept(Told):
+    """A value that is kept. `cell` is where; that may be thrown out, the text is good here.
 
     `fresh` says that nobody has to make it anew yet.
     """
 
-    __slots__ = ("cell", "fresh", "text")
+    __slots__ = ("cell", "fresh")
 
     def __init__(self, cell: Cell, text: bytes, fresh: bool = True) -> None:
         self.cell = cell
@@ -101,7 +110,7 @@ def has_absence(value: object) -> bool:
 
 
 def _as_text(each: object) -> orjson.Fragment:
-    if isinstance(each, Kept):
+    if isinstance(each, Told):
         return orjson.Fragment(each.text)
     raise TypeError(f"a completed value holds a {type(each).__name__}")
 

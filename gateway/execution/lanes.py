@@ -216,7 +216,7 @@ def _key_at_hand(lane: KeptLane, visit: Visit, lookup: Lookup) -> bytes | OwnKey
     read = [getattr(context, name, None) for name in audience]
     if SELF.isdisjoint(audience):
         return lookup.key_of(lane.form, audience, read)
-    return OwnKey(lookup, lane.form, audience, tuple(read))
+    return OwnKey(lane.form, lookup.values, audience, read)
 
 
 def _context_at_hand(claimed: Context, visit: Visit) -> EffectiveContext | None:

@@ -15,7 +15,7 @@ from graphql.pyutils import Path
 
 from gateway.execution.forms import Form
 from gateway.execution.keeping import PRIVATE, Identified, Keeping, Note
-from gateway.execution.kept import Kept
+from gateway.execution.kept import Kept, Told
 from resolvers.cache_control import CacheScope
 from resolvers.caching.cache import FragmentCache
 from resolvers.caching.cell import Cell, texts_of
@@ -65,7 +65,7 @@ class Maker(Protocol):
         """Make the field of an identified object and keep it."""
         ...
 
-    def field_of_kept(self, source: Any, place: "Place", key: bytes, left: Left) -> Kept | None:
+    def field_of_kept(self, source: Any, place: "Place", key: bytes, left: Left) -> Told | None:
         """As `field_anew`, where all that it is made of is kept; otherwise None. To keep it is left to do."""
         ...
 
@@ -191,10 +191,10 @@ class Lookup:
             return None
         found: dict[str, object] = {}
         for place, key in places:
-            kept = self._maker.field_of_kept(filled, place, key, left)
-            if kept is None:
+            told = self._maker.field_of_kept(filled, place, key, left)
+            if told is None:
                 return None
-            found[place.name] = kept
+            found[place.name] = told
         return found or None
 
     def everyones_key(self, form: Form) -> bytes:
@@ -219,7 +219,12 @@ class Lookup:
 
     def key_of(self, form: Form, audience: Sequence[str], read: Sequence[object]) -> bytes:
         """The key for those of whom these members were read, as these values."""
-        return form.key(orjson.dumps([audience, read]), self._maker.variable_values.coerced)
+        return form.key(orjson.dumps([audience, read]), self.values)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values of the operation's variables."""
+        return self._maker.variable_values.coerced
 
     def audience(self, form: Form) -> tuple[str, ...]:
         """The members that values of a form depend on, as far as is known."""

@@ -44,7 +44,7 @@ class Telling:
             return listed(self.items(given))
         own, alike = (given.own,) if given.own else (), given.alike
         mould = self._moulds.find(alike) or self._moulds.keep(alike, self._mould(given, own))
-        return mould.filled(own, given.kept)
+        return mould.whole or mould.filled(own, given.kept)
 
     def items(self, given: GivenList) -> Sequence[bytes]:
         """The JSON of each item of a list. Raises whatever completion does."""

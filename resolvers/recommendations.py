@@ -283,8 +283,8 @@ class PlannedShelf:
 
     def _filled(self, query: ShelfQuery, place: StandingPlace, turn: Turn) -> Mapping[str, object] | None:
         """What is made of a shelf that is not kept, where its products are."""
-        products = self.shop.shelf_at_hand(query)
-        return place.fill(Refill(products, query), turn.left) if products is not None else None
+        ids = self.shop.shelf_at_hand(query)
+        return place.fill(ids, turn.left) if ids is not None else None
 
 
 def _planned(

@@ -1,6 +1,6 @@
 """A visit: all that lives for one request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -47,8 +47,11 @@ class StandingPlace(ReadyPlace, Protocol):
         """As `ReadyPlace`, but not counted yet."""
         ...
 
-    def fill(self, filled: object, left: list[Callable[[], object]]) -> Mapping[str, object] | None:
-        """What is selected of this object, if all in it is kept already; otherwise None. To keep it is `left` to do."""
+    def fill(self, ids: Sequence[str], left: list[Callable[[], object]]) -> Mapping[str, object] | None:
+        """What is selected of the object, which lists entities of these ids, if all of them are kept; otherwise None.
+
+        To keep it is `left` to do.
+        """
         ...
 
     def settle(self) -> None:

@@ -286,15 +286,13 @@ class KeepingExecutor(MakingExecutor):
         filling = self._anew(visit)._filling
         return await filling(place.form, place.parent, source, place.details, place.path, None)
 
-    def field_of_kept(self, source: Any, place: Place, key: bytes, left: Left) -> Told | None:
+    def field_of_kept(self, ids: Sequence[str], place: Place, key: bytes, left: Left) -> Told | None:
         """What `Maker` promises."""
         entities = place.entities
         if entities is None:
             return None
         self.begin()
-        identities = map(entities.identify, getattr(source, place.identified.field))
-        keys = entities.form.keys(identities, self.variable_values.coerced)
-        found = self.lookup.find_all(entities.form, keys, left)
+        found = self.lookup.find_all(entities, entities.keys(ids, self.variable_values.coerced), left)
         if found is None:
             return None
         cells, texts = found

@@ -65,14 +65,17 @@ class Maker(Protocol):
         """Make the field of an identified object and keep it."""
         ...
 
-    def field_of_kept(self, source: Any, place: "Place", key: bytes, left: Left) -> Told | None:
-        """As `field_anew`, where all that it is made of is kept; otherwise None. To keep it is left to do."""
+    def field_of_kept(self, ids: Sequence[str], place: "Place", key: bytes, left: Left) -> Told | None:
+        """As `field_anew`, of entities of these ids that are all kept; otherwise None. To keep it is left to do."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where, below a root field, the field of an identified object stands; `entities` where that is a list of them."""
+    """Where, below a root field, the field of an identified object stands.
+
+    `entities` is the form of what is selected on entities, where the field lists some.
+    """
 
     name: str
     form: Form
@@ -80,15 +83,7 @@ class Place:
     identified: Identified
     details: FieldDetailsList
     path: Path
-    entities: "Entities | None"
-
-
-@dataclass(frozen=True, slots=True)
-class Entities:
-    """What is selected on entities, and what gives the id of each."""
-
-    form: Form
-    identify: Callable[[Any], str]
+    entities: Form | None
 
 
 class Lookup:
@@ -124,8 +119,8 @@ class Lookup:
 
     def find_all(self, form: Form, keys: Sequence[bytes], left: Left) -> tuple[Sequence[Cell], Sequence[bytes]] | None:
         """What is kept under all these keys and its texts; None unless all of it is good. To count it is left to do."""
-        find, now = self._cache.find, self._cache.now()
-        cells = [cell for key in keys if (cell := find(key)) is not None]
+        peek, now = self._cache.peek, self._cache.now()
+        cells = [cell for key in keys if (cell := peek(key)) is not None]
         texts = texts_of(cells, now) if len(cells) == len(keys) else None
         if texts is None:
             return None
@@ -133,6 +128,8 @@ class Lookup:
         return cells, texts
 
     def _count(self, form: Form, cells: Sequence[Cell], now: float) -> None:
+        for cell in cells:
+            self._cache.find(cell.key)
         fresh = sum(cell.is_fresh(now) for cell in cells)
         for state, times in (("hit", fresh), ("stale", len(cells) - fresh)):
             if times:
@@ -185,13 +182,15 @@ class Lookup:
         """Have what is stale of an identified object made anew in the background."""
         self._cache.renew(cell, partial(self._refill, identity, place))
 
-    def fill(self, filled: object, left: Left, places: Sequence[tuple[Place, bytes]]) -> Mapping[str, object] | None:
-        """The field of an identified object at these places, made of what is kept; None where more is needed."""
+    def fill(
+        self, ids: Sequence[str], left: Left, places: Sequence[tuple[Place, bytes]]
+    ) -> Mapping[str, object] | None:
+        """The field of an identified object at these places, of entities that are kept; None where more is needed."""
         if self._cache.has_second_tier:
             return None
         found: dict[str, object] = {}
         for place, key in places:
-            told = self._maker.field_of_kept(filled, place, key, left)
+            told = self._maker.field_of_kept(ids, place, key, left)
             if told is None:
                 return None
             found[place.name] = told
@@ -268,12 +267,10 @@ class Lookup:
         )
         return places
 
-    def _entities(self, field: GraphQLField, details: FieldDetailsList) -> Entities | None:
+    def _entities(self, field: GraphQLField, details: FieldDetailsList) -> Form | None:
         item = cast("GraphQLObjectType", get_named_type(field.type))
-        identify = self._maker.keeping.kinds.entities.get(item.name)
-        if identify is None or not is_list_type(get_nullable_type(field.type)):
-            return None
-        return Entities(self._maker.form_of_object(item, details), identify)
+        lists = is_list_type(get_nullable_type(field.type)) and item.name in self._maker.keeping.kinds.entities
+        return self._maker.form_of_object(item, details) if lists else None
 
     async def _renew(self, form: Form, details: FieldDetailsList, path: Path) -> None:
         async with self._again() as visit:
@@ -349,8 +346,8 @@ class _Standing(_Ready):
             found[place.name] = Kept(cell, text, fresh)
         return found or None
 
-    def fill(self, filled: object, left: Left) -> Mapping[str, object] | None:
-        return self._lookup.fill(filled, left, self._places)
+    def fill(self, ids: Sequence[str], left: Left) -> Mapping[str, object] | None:
+        return self._lookup.fill(ids, left, self._places)
 
     def settle(self) -> None:
         for (place, _), served in zip(self._places, self._served, strict=True):

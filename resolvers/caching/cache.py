@@ -89,8 +89,8 @@ class FragmentCache:
     """Kept JSON by key, in memory and, when there is one, in a second tier.
 
     Everything is decided on one event loop; nothing here waits, save `fetch`, `purge` and `aclose`. `find` gives the
-    cell under a key; whether it is still good says its `text`. Each purge begins an `epoch`; `lore` is another number
-    whenever something else is known of audiences.
+    cell under a key; `peek` does, and does not count as a use. Whether it is still good says its `text`. Each purge
+    begins an `epoch`; `lore` is another number whenever something else is known of audiences.
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class FragmentCache:
         self.memory = memory
         self.now = clock.monotonic
         self.find = memory.find
+        self.peek = memory.peek
         self._shared = shared
         self._chance = chance or Random()  # noqa: S311 - chance spreads expiry, it guards nothing
         self._flights: dict[bytes, asyncio.Future[None]] = {}

@@ -28,6 +28,7 @@ class MemoryTier:
     a new key only when it is asked for a second time within a while, so that a flood of keys that are asked for once
     passes by.
 
+    `peek` gives the cell under a key as `find` does, and does not count as a use.
     `changes` of a field is another number whenever one of its cells comes or goes.
     """
 
@@ -35,6 +36,7 @@ class MemoryTier:
         self._budget = budget
         self._held = 0
         self._cells: dict[bytes, Cell] = {}
+        self.peek = self._cells.get
         self._metrics = metrics
         self._chance = chance or Random()  # noqa: S311 - chance picks what to forget, not secrets
         self._lowest = 0.0

@@ -4,7 +4,7 @@ The catalogue never changes while it is open, so what was read is remembered, in
 whole is answered at once, anything else is one trip to a small pool of threads. Orders and baskets are always read.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -52,10 +52,6 @@ class Remembered(Generic[K, V]):
 
     def __getitem__(self, key: K) -> V:
         return self._values[key]
-
-    def each(self, keys: Iterable[K]) -> Iterator[V]:
-        """The values of keys of which all are remembered; it raises `KeyError` where one is not."""
-        return map(self._values.__getitem__, keys)
 
     def known(self, keys: Iterable[K]) -> dict[K, V]:
         """What is remembered of the keys."""
@@ -175,11 +171,10 @@ class EmbeddedSource:
         records = await self._recorded(ids, "reading products of shelves", deadline)
         return [tuple(records[key].product for key in shelf) for shelf in wanted]
 
-    def shelf_at_hand(self, query: ShelfQuery) -> tuple[Product, ...] | None:
-        """A ranked list that is remembered, with all its products."""
+    def shelf_at_hand(self, query: ShelfQuery) -> Sequence[str] | None:
+        """The ids of a ranked list that is remembered."""
         try:
-            shelf = self._shelves[self._shelf_key(query)]
-            return tuple([record.product for record in self._records.each(shelf[: max(0, query.limit)])])
+            return self._shelves[self._shelf_key(query)][: max(0, query.limit)]
         except (KeyError, UnknownCategory):
             return None
 

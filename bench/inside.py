@@ -25,6 +25,7 @@ from personalization.decision.journal import DecisionJournal
 from personalization.decision.service import DecisionService
 from personalization.hub.memory import MemoryHub
 from personalization.ids import new_id
+from personalization.journal.writing import HubWriter
 from resolvers.caching.cache import FragmentCache
 from resolvers.caching.memory import MemoryTier
 from resolvers.caching.metrics import CacheMetrics
@@ -84,7 +85,7 @@ async def inside(
     assembly, schema = Assembly(settings, telemetry, clock), executable(build_schema())
     moved, metrics, ids = ManualClock(datetime.now(UTC)), CacheMetrics(CollectorRegistry()), DecisionIds()
     cache = FragmentCache(MemoryTier(budget, metrics), metrics, moved)
-    journal = DecisionJournal(MemoryHub(clock, new_id), CollectorRegistry())
+    journal = DecisionJournal(HubWriter(MemoryHub(clock, new_id)), CollectorRegistry())
     decisions = DecisionService(
         Uniform(), journal, clock=clock, ids=ids, tracer=NoOpTracer(), registry=CollectorRegistry()
     )

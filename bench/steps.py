@@ -143,7 +143,7 @@ def _steps(app: ASGIApp, asking: Asking, shortcut: Shortcut, assembly: Assembly)
     context, actions = DecisionContext("HOME", persona="VISITOR", region="US-NE"), tuple(map(str, ShelfAction))
     question = Question(context, actions, subject="visitor:1", session="1", trace_id="1" * 32)
     lottery, turn = decisions.lottery(question), Turn("visitor:1", "1", span, "1" * 32)
-    decision = lottery.draw(turn)
+    drawn = lottery.draw(turn)
     return {
         "whole": lambda: at_hand(app(asking.scope(), asking.receive, _unsent)),
         "  headers to the caller": lambda: shortcut.caller(scope),
@@ -151,7 +151,7 @@ def _steps(app: ASGIApp, asking: Asking, shortcut: Shortcut, assembly: Assembly)
         "  answer": lambda: shortcut.answer(caller, [message], span),
         "    look-ups, decision, completion": lambda: plan.answer(Turn(viewer.subject, viewer.session, span, "1" * 32)),
         "      a decision": lambda: lottery.draw(turn),
-        "    recorded": lambda: decisions.record(decision, span),
+        "    recorded": lambda: decisions.journal(drawn, span),
     }
 
 

@@ -201,7 +201,13 @@ class Assembly:
         await viewers.warm()
         retention = Retention(timedelta(days=settings.hub_retention_days), settings.hub_retention_events)
         personalization = await open_personalization(
-            settings.data_dir, clock, tracer, registry, retention=retention, conduct=_conduct(settings)
+            settings.data_dir,
+            clock,
+            tracer,
+            registry,
+            retention=retention,
+            conduct=_conduct(settings),
+            writer_process=settings.writer_process,
         )
         stack.push_async_callback(personalization.aclose)
         vocabulary = Vocabulary().with_segments(settings.flags_segments)

@@ -130,6 +130,11 @@ class Settings(BaseSettings):
     )
     hub_retention_days: float = Field(7.0, gt=0, le=3650, description="Days that events are kept in the hub.")
     hub_retention_events: int = Field(2_000_000, ge=1000, description="Most events of a topic kept in the hub.")
+    writer_process: bool = Field(
+        True,
+        description="Whether decisions and exposures are written to the hub by a process beside each worker; by a "
+        "thread of it otherwise, which takes a little from its answers.",
+    )
     learning: bool = Field(
         True, description="Whether `serve` runs the process beside its workers that joins, learns and fills the lake."
     )

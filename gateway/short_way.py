@@ -208,8 +208,8 @@ class Shortcut:
     def _recorded(self, found: AtOnce, span: SpanContext) -> bool:
         """Whether the decisions in the answer could be recorded, and are."""
         try:
-            for decision in found.decided:
-                self._decisions.journal(decision, span)
+            for drawn in found.decided:
+                self._decisions.journal(drawn, span)
         except JournalFull:
             return False
         return True
@@ -227,8 +227,8 @@ class Shortcut:
         for plan in {plan for plan, _ in served}:
             plan.settle()
         for _, turn in served:
-            for decision in turn.decided:
-                self._decisions.count(decision)
+            for drawn in turn.decided:
+                self._decisions.count(drawn.chance)
             for do in turn.left:
                 do()
 

@@ -20,6 +20,8 @@ from personalization.hub.sqlite import SqliteHub
 from personalization.hub.sqlite_file import HUB_FILE, HubFile
 from personalization.hub.topics import DECISIONS
 from personalization.ids import new_id
+from personalization.journal.process import WriterProcess
+from personalization.journal.writing import HubWriter, JournalWriter
 from personalization.outcomes import Outcomes
 from personalization.registry import REGISTRY_FOLDER, ModelRegistry, StoredModel
 
@@ -29,6 +31,7 @@ class Personalization:
     """The running parts. Use it as an async context manager, or call `aclose`."""
 
     hub: SqliteHub
+    writer: JournalWriter
     pruner: Pruner
     journal: DecisionJournal
     exposure_journal: ExposureJournal
@@ -49,6 +52,7 @@ class Personalization:
         await self.live.aclose()
         await self.journal.aclose()
         await self.exposure_journal.aclose()
+        await self.writer.aclose()
         await self.pruner.aclose()
         await self.hub.aclose()
 
@@ -68,18 +72,22 @@ async def open_personalization(
     retention: Retention | None = None,
     max_bytes: int | None = None,
     conduct: Conduct | None = None,
+    writer_process: bool = False,
 ) -> Personalization:
     """The parts of one process over the hub and the registry in `data_dir`, which its other processes share.
 
-    Call it after the fork. Until a model is live in the registry, decisions are drawn evenly and logged.
+    Call it after the fork. What journals hold is written by a process beside this one where `writer_process` says so,
+    by a thread otherwise. Until a model is live in the registry, decisions are drawn evenly and logged.
 
     Does not fail when the folder cannot be written: decisions are made all the same and wait in the journal,
     outcomes raise `HubUnavailable`, and all goes on once the folder can be written.
     """
-    hub = SqliteHub(HubFile(data_dir / HUB_FILE, max_bytes=max_bytes), clock, new_id)
+    file = HubFile(data_dir / HUB_FILE, max_bytes=max_bytes)
+    hub = SqliteHub(file, clock, new_id)
+    writer = WriterProcess(file) if writer_process else HubWriter(hub)
     pruner = Pruner(hub, retention or Retention(), registry)
-    journal = DecisionJournal(hub, registry)
-    exposure_journal = ExposureJournal(hub, registry)
+    journal = DecisionJournal(writer, registry)
+    exposure_journal = ExposureJournal(writer, registry)
     live = LivePolicies.over(ModelRegistry(data_dir / REGISTRY_FOLDER, clock), load_policy, registry)
     decisions = DecisionService(
         Uniform(), journal, clock=clock, ids=new_id, tracer=tracer, registry=registry, live=live, conduct=conduct
@@ -89,7 +97,7 @@ async def open_personalization(
     await journal.start()
     await exposure_journal.start()
     await live.start()
-    return Personalization(hub, pruner, journal, exposure_journal, live, decisions, outcomes)
+    return Personalization(hub, writer, pruner, journal, exposure_journal, live, decisions, outcomes)
 
 
 def load_policy(stored: StoredModel) -> Policy:

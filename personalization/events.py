@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 HOLDBACK = "HOLDBACK"
 """The reason of a decision that gave the default because its subject belongs to the group that always gets it."""
@@ -126,6 +127,69 @@ class Decision:
     subject: str | None = None
     session: str | None = None
     trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """What a decision says but for its id, its time and who asked: the same for all to whom it falls.
+
+    The members are those of `Decision`, in the same order.
+    """
+
+    context: DecisionContext
+    actions: tuple[str, ...]
+    distribution: tuple[float, ...]
+    action: str
+    probability: float
+    policy: str
+    mode: DecisionMode
+    reason: str
+
+
+class Drawn(NamedTuple):
+    """A decision by what is its own and the chance that it shares with many: quick to make, and to write down."""
+
+    id: str
+    at: datetime
+    chance: Chance
+    subject: str | None = None
+    session: str | None = None
+    trace_id: str | None = None
+
+    @classmethod
+    def of(cls, decision: Decision) -> "Drawn":
+        """The decision, taken apart."""
+        chance = Chance(
+            decision.context,
+            decision.actions,
+            decision.distribution,
+            decision.action,
+            decision.probability,
+            decision.policy,
+            decision.mode,
+            decision.reason,
+        )
+        return cls(decision.id, decision.at, chance, decision.subject, decision.session, decision.trace_id)
+
+    @property
+    def decision(self) -> Decision:
+        """The decision as a whole."""
+        chance = self.chance
+        return Decision(
+            id=self.id,
+            at=self.at,
+            context=chance.context,
+            actions=chance.actions,
+            distribution=chance.distribution,
+            action=chance.action,
+            probability=chance.probability,
+            policy=chance.policy,
+            mode=chance.mode,
+            reason=chance.reason,
+            subject=self.subject,
+            session=self.session,
+            trace_id=self.trace_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)

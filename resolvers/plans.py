@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from opentelemetry.trace import SpanContext
 
-from personalization.events import Decision
+from personalization.events import Drawn
 from resolvers.context import EffectiveContext
 from resolvers.visit import Visit
 
@@ -29,7 +29,7 @@ class Turn:
     span: SpanContext
     trace_id: str
     keys: dict[Any, bytes] = field(default_factory=dict)
-    decided: list[Decision] = field(default_factory=list)
+    decided: list[Drawn] = field(default_factory=list)
     left: list[Callable[[], object]] = field(default_factory=list)
 
 

@@ -36,7 +36,7 @@ _DEFAULT_ACTIONS = (_BESTSELLERS,)
 TOLD: Final = ("action", "probability", "policy", "mode", "reason")
 """All that `Decision` shows besides an id."""
 
-told_of: Callable[[events.Decision], tuple[object, ...]] = attrgetter(*TOLD)
+told_of: Callable[[events.Chance | events.Decision], tuple[object, ...]] = attrgetter(*TOLD)
 
 
 def _reportable_id(root: Parent[events.Decision]) -> str | None:
@@ -202,23 +202,23 @@ def _fallback(visit: Visit, placement: Placement, limit: int, claimed: Context |
 class GivenShelf:
     """A shelf of products that are kept; those of the same `TOLD` are alike."""
 
-    __slots__ = ("decision", "kept", "own", "query")
+    __slots__ = ("_drawn", "_query", "kept", "own")
 
-    def __init__(self, decision: events.Decision, query: ShelfQuery, kept: Mapping[str, object]) -> None:
-        self.decision = decision
-        self.query = query
+    def __init__(self, drawn: events.Drawn, query: ShelfQuery, kept: Mapping[str, object]) -> None:
+        self._drawn = drawn
+        self._query = query
         self.kept = kept
-        self.own = decision.id
+        self.own = drawn.id
 
     @property
     def alike(self) -> tuple[object, ...]:
         """As `Given.alike`."""
-        return told_of(self.decision)
+        return told_of(self._drawn.chance)
 
     @property
     def value(self) -> Shelf:
         """As `Given.value`."""
-        return Shelf(self.decision, (), self.query, self.kept)
+        return Shelf(self._drawn.decision, (), self._query, self.kept)
 
 
 @dataclass(slots=True)
@@ -229,7 +229,7 @@ class EveryonesShelf:
     """
 
     decisions: DecisionService
-    decision: events.Decision
+    drawn: events.Drawn
     query: ShelfQuery
     place: StandingPlace
     times: int = 0
@@ -240,12 +240,12 @@ class EveryonesShelf:
         if kept is None:
             return None
         self.times += 1
-        return GivenShelf(self.decision, self.query, kept)
+        return GivenShelf(self.drawn, self.query, kept)
 
     def settle(self) -> None:
         """As `Plan.settle`."""
         if self.times:
-            self.decisions.count(self.decision, self.times)
+            self.decisions.count(self.drawn.chance, self.times)
             self.times = 0
         self.place.settle()
 
@@ -268,13 +268,13 @@ class PlannedShelf:
         """As `Plan.given`."""
         if self.categories.at_hand(self.persona) != self.strongest:
             return None
-        decision = self.lottery.draw(turn)
-        query, place = self.shelves[decision.action]
+        drawn = self.lottery.draw(turn)
+        query, place = self.shelves[drawn.chance.action]
         kept = place.look() or self._filled(query, place, turn)
         if kept is None:
             return None
-        turn.decided.append(decision)
-        return GivenShelf(decision, query, kept)
+        turn.decided.append(drawn)
+        return GivenShelf(drawn, query, kept)
 
     def settle(self) -> None:
         """As `Plan.settle`; decisions are counted one by one."""
@@ -297,7 +297,7 @@ def _planned(
     if context is None:
         asked, query = DecisionContext(placement.value), _everyones_shelf(limit)
         decision = visit.decisions.standing_default(asked, _DEFAULT_ACTIONS, _BESTSELLERS)
-        return EveryonesShelf(visit.decisions, decision, query, place_of(query))
+        return EveryonesShelf(visit.decisions, events.Drawn.of(decision), query, place_of(query))
     strongest = visit.strongest.at_hand(context.persona)
     if strongest is None or context.top_categories:
         return None

@@ -16,7 +16,7 @@ from gateway.execution.forms import Form
 from gateway.execution.kept import Kept, encode
 from gateway.execution.lookup import Lookup
 from gateway.execution.telling import Telling
-from personalization.events import Decision
+from personalization.events import Drawn
 from resolvers.caching.cache import FragmentCache
 from resolvers.caching.cell import Cell
 from resolvers.plans import Plan, Turn
@@ -34,7 +34,7 @@ class AtOnce:
 
     body: bytes
     cells: Sequence[Cell]
-    decided: Sequence[Decision]
+    decided: Sequence[Drawn]
 
 
 class OwnKey:

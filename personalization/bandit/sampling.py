@@ -52,14 +52,12 @@ def unit_interval(decision_id: str) -> float:
 
 def sample(distribution: Sequence[float], decision_id: str) -> int:
     """The index that this decision draws from a normalized distribution; the same id draws the same, always."""
-    return sample_below(uppers(distribution), decision_id)
+    return bisect_right(bounds(distribution), unit_interval(decision_id))
 
 
-def uppers(distribution: Sequence[float]) -> tuple[float, ...]:
-    """Where each action's part of [0, 1) ends."""
-    return tuple(accumulate(distribution))
+def bounds(distribution: Sequence[float]) -> tuple[float, ...]:
+    """Where the part of [0, 1) of each action ends, but for the last: all is its that is left, rounding included.
 
-
-def sample_below(ends: Sequence[float], decision_id: str) -> int:
-    """As `sample`, of a distribution whose `uppers` these are."""
-    return min(bisect_right(ends, unit_interval(decision_id)), len(ends) - 1)  # the sum may end an ulp below 1
+    An index is drawn by `bisect_right` of these and the `unit_interval` of a decision.
+    """
+    return tuple(accumulate(distribution))[:-1]

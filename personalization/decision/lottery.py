@@ -1,31 +1,21 @@
 """A question that many ask: what the policy says of it is looked up once, and then drawn from for each of them."""
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from bisect import bisect_right
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Protocol
 
 from personalization.bandit.policy import Policy
-from personalization.bandit.sampling import uppers
+from personalization.bandit.sampling import bounds, unit_interval
 from personalization.decision.live_policy import LivePolicy
 from personalization.decision.question import Question
-from personalization.events import Decision, DecisionMode
+from personalization.events import Chance, DecisionMode, Drawn
 
 if TYPE_CHECKING:
     from personalization.decision.service import DecisionService
 
-
-@dataclass(frozen=True, slots=True)
-class Lot:
-    """What is drawn from: by which policy, in which mode, and where each action's part of [0, 1) ends."""
-
-    mode: DecisionMode
-    policy: str
-    distribution: tuple[float, ...]
-    ends: tuple[float, ...]
-
-    @classmethod
-    def of(cls, mode: DecisionMode, policy: str, distribution: tuple[float, ...]) -> "Lot":
-        """The lot of a normalized distribution."""
-        return cls(mode, policy, distribution, uppers(distribution))
+DRAWN: Final = "DRAWN"
+"""The reason of a decision that was drawn."""
 
 
 class Asker(Protocol):
@@ -47,6 +37,43 @@ class Asker(Protocol):
         ...
 
 
+class Lot:
+    """What is drawn from: a question's actions, each by its part of [0, 1), by which policy and in which mode.
+
+    `distribution` is a normalized one, of one length with the actions.
+    """
+
+    __slots__ = ("_bounds", "_chances", "_distribution", "_mode", "_policy", "_question")
+
+    def __init__(self, question: Question, mode: DecisionMode, policy: str, distribution: tuple[float, ...]) -> None:
+        self._question = question
+        self._mode = mode
+        self._policy = policy
+        self._distribution = distribution
+        self._bounds = bounds(distribution)
+        self._chances: dict[int, Chance] = {}
+
+    def drawn(self, decision_id: str, at: datetime, asker: Asker) -> Drawn:
+        """A decision of this id for whoever asks, drawn by the hash of the id."""
+        index = bisect_right(self._bounds, unit_interval(decision_id))
+        chance = self._chances.get(index) or self._chance(index)
+        return Drawn(decision_id, at, chance, asker.subject, asker.session, asker.trace_id)
+
+    def _chance(self, index: int) -> Chance:
+        actions = self._question.actions
+        chance = self._chances[index] = Chance(
+            context=self._question.context,
+            actions=actions,
+            distribution=self._distribution,
+            action=actions[index],
+            probability=self._distribution[index],
+            policy=self._policy,
+            mode=self._mode,
+            reason=DRAWN,
+        )
+        return chance
+
+
 class Lottery:
     """Draws for one question. The answers are those of `DecisionService.draw`, who is asked wherever nothing is drawn.
 
@@ -61,17 +88,16 @@ class Lottery:
         self._live = live
         self._look()
 
-    def draw(self, asker: Asker) -> Decision:
+    def draw(self, asker: Asker) -> Drawn:
         """A decision for whoever asks, neither journalled nor counted."""
         live = self._live
         if live is not None and live.current is not self._seen:
             self._look()
         service, question, lot = self._service, self._question, self._lot
         if lot is None or (self._holds_back and service.in_holdback(asker)):
-            return service.draw(
-                replace(question, subject=asker.subject, session=asker.session, trace_id=asker.trace_id)
-            )
-        return service.drawn(question, asker, lot)
+            asked = replace(question, subject=asker.subject, session=asker.session, trace_id=asker.trace_id)
+            return Drawn.of(service.draw(asked))
+        return service.drawn(asker, lot)
 
     def _look(self) -> None:
         """See who draws now, and what from."""
@@ -83,6 +109,6 @@ class Lottery:
 
     def _lot_of(self, mode: DecisionMode, policy: Policy) -> Lot | None:
         try:
-            return Lot.of(mode, policy.version, self._service.distribution(self._question, policy))
+            return Lot(self._question, mode, policy.version, self._service.distribution(self._question, policy))
         except Exception:  # whatever it is: who draws each time says so each time, and falls back
             return None

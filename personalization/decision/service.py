@@ -11,7 +11,7 @@ from opentelemetry.trace import Span, SpanContext, Tracer, format_trace_id, get_
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from personalization.bandit.policy import Policy
-from personalization.bandit.sampling import floored, normalized, sample_below
+from personalization.bandit.sampling import floored, normalized
 from personalization.clock import Clock
 from personalization.decision.conduct import Conduct
 from personalization.decision.journal import DecisionJournal
@@ -20,10 +20,9 @@ from personalization.decision.live_policy import LivePolicies, LivePolicy
 from personalization.decision.lottery import Asker, Lot, Lottery
 from personalization.decision.question import Question
 from personalization.errors import InvalidDistribution, JournalFull
-from personalization.events import HOLDBACK, Decision, DecisionContext, DecisionMode, is_shelf
+from personalization.events import HOLDBACK, Chance, Decision, DecisionContext, DecisionMode, Drawn, is_shelf
 from personalization.ids import Ids
 
-DRAWN = "DRAWN"
 IMITATED = "IMITATED"
 SWITCHED_OFF = "SWITCHED_OFF"
 NO_CONTEXT = "NO_CONTEXT"
@@ -106,7 +105,7 @@ class DecisionService:
         question = Question(context, tuple(actions), default_action, subject, session, trace_id)
         decision, span = self._proposed(question)
         try:
-            self._journal.record(decision, span)
+            self.journal(Drawn.of(decision), span)
         except JournalFull as error:
             question = replace(question, trace_id=decision.trace_id)
             decision = self._fell_back(question, question.default(), _reason(error))
@@ -171,13 +170,13 @@ class DecisionService:
         Raises:
             JournalFull: it was not journalled, so it must not be served either.
         """
-        self.journal(decision, span or get_current_span().get_span_context())
+        self.journal(Drawn.of(decision), span or get_current_span().get_span_context())
         self.count(decision)
         return decision
 
-    def journal(self, decision: Decision, span: SpanContext) -> None:
+    def journal(self, drawn: Drawn, span: SpanContext) -> None:
         """As `record`, but not counted yet: that may wait for the end of the loop's turn."""
-        self._journal.record(decision, span)
+        self._journal.record(drawn, span)
 
     def fallback(
         self,
@@ -198,7 +197,7 @@ class DecisionService:
         question = Question(context, tuple(actions), default_action, subject, session, trace_id or _trace_id(span))
         decision = self._fell_back(question, default_action, reason)
         with suppress(JournalFull):  # it is the answer all the same; its outcomes will have no decision
-            self._journal.record(decision, span.get_span_context())
+            self.journal(Drawn.of(decision), span.get_span_context())
         self.count(decision)
         self._end(span, decision)
         return decision
@@ -220,7 +219,7 @@ class DecisionService:
             Question(context, tuple(actions)), decision_id, default_action, DecisionMode.DEFAULT, reason
         )
 
-    def count(self, decision: Decision, times: int = 1) -> None:
+    def count(self, decision: Decision | Chance, times: int = 1) -> None:
         """Count a decision that is being served; those that are recorded are counted by that."""
         self._metrics.decided(decision.context.placement, decision.mode, decision.action, times)
 
@@ -287,27 +286,12 @@ class DecisionService:
         return given if min(given) >= floor - _ROUNDING else floored(given, floor)
 
     def _drawn(self, question: Question, policy: Policy, mode: DecisionMode) -> Decision:
-        return self.drawn(question, question, Lot.of(mode, policy.version, self.distribution(question, policy)))
+        lot = Lot(question, mode, policy.version, self.distribution(question, policy))
+        return self.drawn(question, lot).decision
 
-    def drawn(self, question: Question, asker: Asker, lot: Lot) -> Decision:
+    def drawn(self, asker: Asker, lot: Lot) -> Drawn:
         """A decision for whoever asks, drawn by the hash of its id."""
-        decision_id = self._ids()
-        index = sample_below(lot.ends, decision_id)
-        return Decision(
-            id=decision_id,
-            at=self._clock.now(),
-            context=question.context,
-            actions=question.actions,
-            distribution=lot.distribution,
-            action=question.actions[index],
-            probability=lot.distribution[index],
-            policy=lot.policy,
-            mode=lot.mode,
-            reason=DRAWN,
-            subject=asker.subject,
-            session=asker.session,
-            trace_id=asker.trace_id,
-        )
+        return lot.drawn(self._ids(), self._clock.now(), asker)
 
     def _fell_back(self, question: Question, default_action: str, reason: str) -> Decision:
         self._metrics.fallbacks.labels(question.context.placement, reason).inc()

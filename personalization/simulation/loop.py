@@ -27,6 +27,7 @@ from personalization.decision.service import DecisionService
 from personalization.events import Outcome
 from personalization.hub.memory import MemoryHub
 from personalization.join.joiner import Joiner
+from personalization.journal.writing import HubWriter
 from personalization.learning.trainer import ModelTrainer, Position
 from personalization.registry import SHELF_MODEL, ModelRegistry
 from personalization.simulation.preferences import ACTIONS, Preferences
@@ -69,7 +70,7 @@ class LoopSimulation:
         self._live = LivePolicies.over(registry, load_policy, metrics)
         self._service = DecisionService(
             Uniform(),
-            DecisionJournal(MemoryHub(self._clock, lambda: "simulation"), metrics),
+            DecisionJournal(HubWriter(MemoryHub(self._clock, lambda: "simulation")), metrics),
             clock=self._clock,
             ids=lambda: f"{plan.seed}-{next(numbers)}",
             tracer=NoOpTracer(),

@@ -31,6 +31,7 @@ from personalization.decision.journal import DecisionJournal
 from personalization.decision.service import DecisionService
 from personalization.hub.memory import MemoryHub
 from personalization.ids import new_id
+from personalization.journal.writing import HubWriter
 from resolvers.caching.cache import FragmentCache
 from resolvers.caching.memory import MemoryTier
 from resolvers.caching.metrics import CacheMetrics
@@ -164,7 +165,7 @@ async def pair(
     tier = MemoryTier(budget, metrics, Random(1))
     cache = FragmentCache(tier, metrics, clock, shared=shared, chance=Random(2))
     ids = Ids()
-    journal = DecisionJournal(MemoryHub(clock, new_id), CollectorRegistry())
+    journal = DecisionJournal(HubWriter(MemoryHub(clock, new_id)), CollectorRegistry())
     decisions = DecisionService(
         Uniform(), journal, clock=clock, ids=ids, tracer=NoOpTracer(), registry=CollectorRegistry()
     )

@@ -22,6 +22,7 @@ from personalization.decision.service import DecisionService
 from personalization.events import Decision, DecisionContext
 from personalization.hub.memory import MemoryHub
 from personalization.ids import new_id
+from personalization.journal.writing import HubWriter
 from tests.personalization.hub_suite import START
 
 
@@ -106,7 +107,7 @@ def deciding(
 ) -> Deciding:
     """Personalized flags over this policy (uniform unless said otherwise), with a clock that stands still."""
     clock, registry = ManualClock(START), CollectorRegistry()
-    journal = DecisionJournal(MemoryHub(clock, new_id), registry, JournalLimits(capacity=capacity))
+    journal = DecisionJournal(HubWriter(MemoryHub(clock, new_id)), registry, JournalLimits(capacity=capacity))
     decisions = DecisionService(
         policy or Uniform(), journal, clock=clock, ids=new_id, tracer=NoOpTracer(), registry=registry
     )

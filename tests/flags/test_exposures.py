@@ -23,7 +23,8 @@ from personalization.events import Decision, Exposure
 from personalization.exposures import ExposureJournal
 from personalization.hub.memory import MemoryHub
 from personalization.hub.topics import EXPOSURES, StoredEvent
-from personalization.journal import JournalLimits
+from personalization.journal.journal import JournalLimits
+from personalization.journal.writing import HubWriter
 from tests.flags.writing import PINNED, flag, read, write
 from tests.personalization.hub_suite import drain
 from tests.personalization.test_codec import DECISION
@@ -39,7 +40,7 @@ class Process:
         self, hub: MemoryHub, clock: ManualClock, capacity: int = 100, remembered: int = 100, key: bytes = b"k" * 32
     ) -> None:
         self.registry = CollectorRegistry()
-        self.journal = ExposureJournal(hub, self.registry, JournalLimits(linger=0.001, capacity=capacity))
+        self.journal = ExposureJournal(HubWriter(hub), self.registry, JournalLimits(linger=0.001, capacity=capacity))
         self.exposures = Exposures(self.journal, clock, self.registry, key=key, remembered=remembered)
 
     def give(

@@ -28,12 +28,17 @@ ACTIONS = tuple(ShelfAction)
 CONTEXT = DecisionContext("HOME", persona="CONSULTANT")
 
 
-async def opened(data_dir: Path, registry: CollectorRegistry, max_bytes: int | None = None) -> Personalization:
-    return await open_personalization(data_dir, SystemClock(), NoOpTracer(), registry, max_bytes=max_bytes)
+async def opened(
+    data_dir: Path, registry: CollectorRegistry, max_bytes: int | None = None, *, writer_process: bool = False
+) -> Personalization:
+    return await open_personalization(
+        data_dir, SystemClock(), NoOpTracer(), registry, max_bytes=max_bytes, writer_process=writer_process
+    )
 
 
-async def test_decisions_and_outcomes_are_there_after_a_restart(tmp_path: Path) -> None:
-    async with await opened(tmp_path / "var", CollectorRegistry()) as parts:
+@pytest.mark.parametrize("writer_process", [False, True])
+async def test_decisions_and_outcomes_are_there_after_a_restart(tmp_path: Path, writer_process: bool) -> None:
+    async with await opened(tmp_path / "var", CollectorRegistry(), writer_process=writer_process) as parts:
         assert await parts.available()
         decisions = [parts.decisions.decide(CONTEXT, ACTIONS) for _ in range(700)]
         reports = [OutcomeReport(each.id, OutcomeKind.DISPLAYED) for each in decisions[:100]]
@@ -48,10 +53,11 @@ async def test_decisions_and_outcomes_are_there_after_a_restart(tmp_path: Path) 
     assert sorted(each.decision_id for each in outcomes) == sorted(each.decision_id for each in reports)
 
 
-async def test_exposures_are_there_once_after_a_restart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("writer_process", [False, True])
+async def test_exposures_are_there_once_after_a_restart(tmp_path: Path, writer_process: bool) -> None:
     exposures = [replace(EXPOSURE, id=new_id()) for _ in range(700)]
     for _ in range(2):
-        async with await opened(tmp_path, CollectorRegistry()) as parts:
+        async with await opened(tmp_path, CollectorRegistry(), writer_process=writer_process) as parts:
             for each in exposures:
                 parts.exposure_journal.record(each, INVALID_SPAN_CONTEXT)
     hub = SqliteHub(HubFile(tmp_path / HUB_FILE), SystemClock(), new_id)

@@ -14,7 +14,6 @@ from personalization.codec import (
     decode_exposure,
     decode_exposure_event,
     decode_outcome,
-    encode_each,
     encode_event,
 )
 from personalization.errors import InvalidEvent
@@ -182,17 +181,6 @@ def test_exposures_come_back_as_they_were(exposure: Exposure) -> None:
 @UNHURRIED
 def test_events_of_exposures_come_back_as_they_were(event: ExposureEvent) -> None:
     assert decode_exposure_event(encode_event(event)) == event
-
-
-@given(st.lists(st.one_of(decisions(), OUTCOMES, EXPOSURES, EXPOSURE_EVENTS), max_size=8))
-@UNHURRIED
-def test_many_at_once_are_written_as_one_by_one(events: list[Decision | Outcome | Exposure | ExposureEvent]) -> None:
-    assert encode_each(events) == [encode_event(event) for event in events]
-
-
-def test_one_that_is_not_unicode_is_left_out_of_many() -> None:
-    surrogate = replace(DECISION, subject="\ud800")
-    assert encode_each([DECISION, surrogate, EXPOSURE]) == [encode_event(DECISION), None, encode_event(EXPOSURE)]
 
 
 def test_events_are_written_as_they_always_were() -> None:

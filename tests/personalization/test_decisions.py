@@ -24,6 +24,7 @@ from personalization.errors import InvalidDistribution, JournalFull
 from personalization.events import Decision, DecisionContext, DecisionMode, ShelfAction
 from personalization.hub.memory import MemoryHub
 from personalization.hub.topics import DECISIONS
+from personalization.journal.writing import HubWriter
 from personalization.tracing import traceparent
 from tests.personalization.hub_suite import START, drain
 
@@ -58,7 +59,9 @@ class Setup:
         self.registry = CollectorRegistry()
         self.clock = ManualClock(START)
         self.hub = MemoryHub(self.clock, lambda: "m")
-        self.journal = DecisionJournal(self.hub, self.registry, JournalLimits(linger=0.001, capacity=capacity))
+        self.journal = DecisionJournal(
+            HubWriter(self.hub), self.registry, JournalLimits(linger=0.001, capacity=capacity)
+        )
         self.service = DecisionService(
             policy or Uniform(),
             self.journal,

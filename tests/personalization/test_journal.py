@@ -12,9 +12,11 @@ from personalization.clock import ManualClock
 from personalization.codec import decode_decision
 from personalization.decision.journal import DecisionJournal, JournalLimits
 from personalization.errors import InvalidEvent, JournalFull
+from personalization.events import Drawn
 from personalization.exposures import ExposureJournal
 from personalization.hub.memory import MemoryHub
 from personalization.hub.topics import DECISIONS, EXPOSURES, Appended, NewEvent, StoredEvent
+from personalization.journal.writing import HubWriter
 from tests.personalization.hub_suite import START, drain
 from tests.personalization.test_codec import DECISION, EXPOSURE
 
@@ -34,7 +36,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 async def journal(hub: MemoryHub, registry: CollectorRegistry) -> AsyncIterator[DecisionJournal]:
-    journal = DecisionJournal(hub, registry, QUICK)
+    journal = DecisionJournal(HubWriter(hub), registry, QUICK)
     yield journal
     await journal.aclose()
 
@@ -66,7 +68,7 @@ def counted(registry: CollectorRegistry, result: str) -> float:
 async def test_decisions_reach_the_hub_whole(hub: MemoryHub, journal: DecisionJournal) -> None:
     await journal.start()
     span = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1))
-    journal.record(DECISION, span)
+    journal.record(Drawn.of(DECISION), span)
     (stored,) = await written(hub, 1)
     assert decode_decision(stored.event.value) == DECISION
     assert (stored.event.id, stored.event.key) == (DECISION.id, DECISION.id)
@@ -75,7 +77,7 @@ async def test_decisions_reach_the_hub_whole(hub: MemoryHub, journal: DecisionJo
 
 async def test_decisions_outside_of_a_trace_have_no_traceparent(hub: MemoryHub, journal: DecisionJournal) -> None:
     await journal.start()
-    journal.record(DECISION, INVALID_SPAN_CONTEXT)
+    journal.record(Drawn.of(DECISION), INVALID_SPAN_CONTEXT)
     (stored,) = await written(hub, 1)
     assert stored.event.headers == {}
 
@@ -86,7 +88,7 @@ async def test_decisions_wait_for_a_hub_that_is_away(
     hub.fail("no space left")
     await journal.start()
     for decision in FIFTY:
-        journal.record(decision, INVALID_SPAN_CONTEXT)
+        journal.record(Drawn.of(decision), INVALID_SPAN_CONTEXT)
     await until(lambda: bool(registry.get_sample_value("gateway_journal_retries_total")))
     hub.fail(None)
     assert len(await written(hub, 50)) == 50
@@ -96,9 +98,9 @@ async def test_decisions_wait_for_a_hub_that_is_away(
 
 async def test_a_full_journal_takes_no_more(journal: DecisionJournal) -> None:
     for decision in FIFTY:
-        journal.record(decision, INVALID_SPAN_CONTEXT)
+        journal.record(Drawn.of(decision), INVALID_SPAN_CONTEXT)
     with pytest.raises(JournalFull, match="50"):
-        journal.record(DECISION, INVALID_SPAN_CONTEXT)
+        journal.record(Drawn.of(DECISION), INVALID_SPAN_CONTEXT)
 
 
 async def test_closing_writes_what_is_held(
@@ -106,13 +108,13 @@ async def test_closing_writes_what_is_held(
 ) -> None:
     await journal.start()
     for decision in FIFTY:
-        journal.record(decision, INVALID_SPAN_CONTEXT)
+        journal.record(Drawn.of(decision), INVALID_SPAN_CONTEXT)
     await journal.aclose()
     await journal.aclose()
     assert len(await written(hub, 50)) == 50
     assert counted(registry, "written") == 50
     with pytest.raises(JournalFull):
-        journal.record(DECISION, INVALID_SPAN_CONTEXT)
+        journal.record(Drawn.of(DECISION), INVALID_SPAN_CONTEXT)
 
 
 async def test_closing_while_the_hub_is_away_counts_the_lost(
@@ -121,7 +123,7 @@ async def test_closing_while_the_hub_is_away_counts_the_lost(
     await journal.start()
     hub.fail("no space left")
     for decision in FIFTY:
-        journal.record(decision, INVALID_SPAN_CONTEXT)
+        journal.record(Drawn.of(decision), INVALID_SPAN_CONTEXT)
     await journal.aclose()
     await journal.aclose()
     assert (counted(registry, "written"), counted(registry, "lost")) == (0, 50)
@@ -130,8 +132,8 @@ async def test_closing_while_the_hub_is_away_counts_the_lost(
 async def test_a_decision_that_cannot_be_written_does_not_stop_the_others(
     hub: MemoryHub, journal: DecisionJournal, registry: CollectorRegistry
 ) -> None:
-    journal.record(replace(DECISION, subject="\ud800"), INVALID_SPAN_CONTEXT)
-    journal.record(FIFTY[7], INVALID_SPAN_CONTEXT)
+    journal.record(Drawn.of(replace(DECISION, subject="\ud800")), INVALID_SPAN_CONTEXT)
+    journal.record(Drawn.of(FIFTY[7]), INVALID_SPAN_CONTEXT)
     await journal.start()
     (stored,) = await written(hub, 1)
     assert stored.event.id == FIFTY[7].id
@@ -142,9 +144,9 @@ async def test_a_decision_that_cannot_be_written_does_not_stop_the_others(
 async def test_journals_of_both_kinds_share_a_hub_and_a_registry(
     hub: MemoryHub, journal: DecisionJournal, registry: CollectorRegistry
 ) -> None:
-    exposures = ExposureJournal(hub, registry, QUICK)
+    exposures = ExposureJournal(HubWriter(hub), registry, QUICK)
     exposures.record(EXPOSURE, INVALID_SPAN_CONTEXT)
-    journal.record(DECISION, INVALID_SPAN_CONTEXT)
+    journal.record(Drawn.of(DECISION), INVALID_SPAN_CONTEXT)
     for each in (journal, exposures):
         await each.start()
         await each.aclose()
@@ -169,10 +171,10 @@ class Picky(MemoryHub):
 
 async def test_a_batch_that_the_hub_refuses_for_good_does_not_stop_the_others(registry: CollectorRegistry) -> None:
     hub = Picky(ManualClock(START), lambda: "m")
-    journal = DecisionJournal(hub, registry, QUICK)
+    journal = DecisionJournal(HubWriter(hub), registry, QUICK)
     await journal.start()
-    journal.record(DECISION, INVALID_SPAN_CONTEXT)
+    journal.record(Drawn.of(DECISION), INVALID_SPAN_CONTEXT)
     await until(lambda: counted(registry, "lost") == 1)
-    journal.record(FIFTY[7], INVALID_SPAN_CONTEXT)
+    journal.record(Drawn.of(FIFTY[7]), INVALID_SPAN_CONTEXT)
     assert len(await written(hub, 1)) == 1
     await journal.aclose()

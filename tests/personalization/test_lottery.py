@@ -47,14 +47,14 @@ async def test_it_draws_as_the_service_does(tmp_path: Path, mode: DecisionMode, 
     for number in range(60):
         asker = Asker(f"visitor:{number}")
         asked = replace(QUESTION, subject=asker.subject, session=asker.session, trace_id=asker.trace_id)
-        assert lottery.draw(asker) == other.service.draw(asked)
+        assert lottery.draw(asker).decision == other.service.draw(asked)
 
 
 async def test_a_policy_that_fails_is_asked_each_time(tmp_path: Path) -> None:
     setup = Setup(live=await live_over(tmp_path, lambda _stored: Broken()))
     lottery = setup.service.lottery(QUESTION)
     for number in range(3):
-        decision = lottery.draw(Asker(f"visitor:{number}"))
+        decision = lottery.draw(Asker(f"visitor:{number}")).decision
         assert (decision.mode, decision.action, decision.reason) == (DecisionMode.FALLBACK, "trending", "POLICY_FAILED")
 
 
@@ -65,11 +65,11 @@ async def test_a_policy_that_takes_over_draws_from_then_on(tmp_path: Path) -> No
     live = await live_over(tmp_path, lambda stored: Fixed(lambda: SKEWED if stored.manifest.version == 1 else turned))
     setup = Setup(live=live)
     lottery = setup.service.lottery(QUESTION)
-    assert lottery.draw(Asker("visitor:1")).distribution == pytest.approx(SKEWED)
+    assert lottery.draw(Asker("visitor:1")).chance.distribution == pytest.approx(SKEWED)
     registry.add("shelf", b"another", canaries=[Canary(CONTEXT, ACTIONS, turned)])
     registry.promote("shelf", 2, {})
     assert await live.shelf.refresh()
-    assert lottery.draw(Asker("visitor:1")).distribution == pytest.approx(turned)
+    assert lottery.draw(Asker("visitor:1")).chance.distribution == pytest.approx(turned)
     assert setup.service.decide(CONTEXT, ACTIONS).distribution == pytest.approx(turned)
 
 

@@ -4,43 +4,35 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Generic, Protocol, TypeVar
+from itertools import accumulate
+from typing import Final, Generic, TypeVar
 
 import structlog
 from opentelemetry.trace import SpanContext
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from personalization.errors import HubUnavailable, JournalFull
-from personalization.hub.topics import Hub, NewEvent
-from personalization.tracing import headers_of
+from personalization.journal.writing import JournalWriter
 
 _log = structlog.get_logger()
 
 
-class Identified(Protocol):
-    """An event with an id of its own, which is its key in the hub too."""
+E = TypeVar("E")
 
-    @property
-    def id(self) -> str:
-        """Unique within its topic."""
-        ...
-
-
-E = TypeVar("E", bound=Identified)
+PARCEL: Final = 64
+"""So many events are packed together: enough to share what they have in common, few enough not to be noticed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line(Generic[E]):
-    """What one journal carries: events of one kind (`what`, a plural), into one topic, as bytes.
+    """What one journal carries: events of one kind (`what`, a plural), into one topic, as parcels.
 
-    `encode` answers with None for an event that no JSON can hold. `metrics` is the beginning of the names of its
-    metrics.
+    `pack` raises TypeError for what no JSON can hold. `metrics` is the beginning of the names of its metrics.
     """
 
     what: str
     topic: str
-    encode: Callable[[Sequence[E]], Sequence[bytes | None]]
+    pack: Callable[[Sequence[tuple[E, SpanContext]]], bytes]
     metrics: str
 
 
@@ -50,8 +42,8 @@ class JournalLimits:
 
     `linger` is the longest (in seconds) an event waits for others, so at most what was recorded in that time
     and during one write is lost to kill -9. `capacity` bounds the events held in memory, `batch` those written
-    at once. While the hub is away a write is tried again after `backoff` seconds, doubled up to `most_backoff`;
-    a closing journal gives up after `closing` seconds.
+    at once, but for the last parcel. While the hub is away a write is tried again after `backoff` seconds, doubled up
+    to `most_backoff`; a closing journal gives up after `closing` seconds.
     """
 
     linger: float = 0.03
@@ -62,8 +54,14 @@ class JournalLimits:
     closing: float = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    events: int
+    data: bytes
+
+
 class Journal(Generic[E]):
-    """Takes events at once and writes them to the hub in groups. Use it from one event loop.
+    """Takes events at once and has them written to the hub in groups. Use it from one event loop.
 
     While the hub is away events are kept, up to the capacity; after that `record` raises `JournalFull`. Events
     are lost only when the process dies, when the hub is still away at the end of `aclose`, or when one cannot be
@@ -71,17 +69,17 @@ class Journal(Generic[E]):
     """
 
     def __init__(
-        self, line: Line[E], hub: Hub, registry: CollectorRegistry, limits: JournalLimits | None = None
+        self, line: Line[E], writer: JournalWriter, registry: CollectorRegistry, limits: JournalLimits | None = None
     ) -> None:
         self._line = line
-        self._hub = hub
+        self._writer = writer
         self._limits = limits or JournalLimits()
         self._fresh: list[tuple[E, SpanContext]] = []
-        self._queue: deque[NewEvent] = deque()
+        self._parcels: deque[_Parcel] = deque()
+        self._packed = 0
         self._some = asyncio.Event()
         self._enough = asyncio.Event()
         self._closing = False
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._metrics = _JournalMetrics(line.metrics, line.what, registry)
 
@@ -91,24 +89,24 @@ class Journal(Generic[E]):
         Raises:
             JournalFull: the queue is at its capacity, or the journal is closing; the event was not taken.
         """
-        held = len(self._queue) + len(self._fresh)
+        fresh = self._fresh
+        held = self._packed + len(fresh)
         if held >= self._limits.capacity or self._closing:
             raise JournalFull(f"{held} {self._line.what} wait for the hub, no more are taken")
-        if not self._fresh and self._loop is not None:
-            self._loop.call_soon(self._encode)
-        self._fresh.append((event, span))
+        if not held:
+            self._some.set()
+        fresh.append((event, span))
+        if len(fresh) >= PARCEL:
+            self._pack()
 
     async def start(self) -> None:
         """Begin to write; events recorded before are written first."""
         if self._task is None:
-            self._loop = asyncio.get_running_loop()
-            self._encode()
             self._task = asyncio.create_task(self._run(), name=f"journal of {self._line.what}")
 
     async def aclose(self) -> None:
         """Write what is held, for at most `closing` seconds; count what could not be written. Safe to call twice."""
         self._closing = True
-        self._encode()
         self._some.set()
         self._enough.set()
         if self._task is not None:
@@ -116,29 +114,34 @@ class Journal(Generic[E]):
             for task in late:
                 task.cancel()
                 await asyncio.wait({task})
-        self._lose(len(self._queue))
-        self._queue.clear()
+        self._lose(self._packed + len(self._fresh))
+        self._packed = 0
+        self._fresh.clear()
+        self._parcels.clear()
 
-    def _encode(self) -> None:
-        """Encode what one turn of the event loop took, at its end: all at once costs half of one after the other.
-
-        In a thread it would take the interpreter from all requests of that moment.
-        """
+    def _pack(self) -> None:
+        """Make a parcel of what was not packed yet, but for what cannot be."""
         fresh, self._fresh = self._fresh, []
-        values = self._line.encode([event for event, _ in fresh])
-        self._queue += [
-            NewEvent(event.id, event.id, value, headers_of(span))
-            for (event, span), value in zip(fresh, values, strict=True)
-            if value is not None
-        ]
-        self._lose(values.count(None))
-        if self._queue:
-            self._some.set()
-        if len(self._queue) >= self._limits.batch:
+        try:
+            self._add(len(fresh), self._line.pack(fresh))
+        except TypeError:
+            for each in fresh:
+                self._pack_alone(each)
+        if self._packed >= self._limits.batch:
             self._enough.set()
 
+    def _pack_alone(self, recorded: tuple[E, SpanContext]) -> None:
+        try:
+            self._add(1, self._line.pack([recorded]))
+        except TypeError:
+            self._lose(1)
+
+    def _add(self, events: int, data: bytes) -> None:
+        self._parcels.append(_Parcel(events, data))
+        self._packed += events
+
     async def _run(self) -> None:
-        while self._queue or not self._closing:
+        while self._parcels or self._fresh or not self._closing:
             await self._some.wait()
             await self._linger()
             await self._flush()
@@ -147,9 +150,9 @@ class Journal(Generic[E]):
 
     def _rest(self) -> None:
         """Forget wake-ups that no longer hold."""
-        if len(self._queue) < self._limits.batch:
+        if self._packed < self._limits.batch:
             self._enough.clear()
-        if not self._queue:
+        if not self._parcels and not self._fresh:
             self._some.clear()
 
     async def _linger(self) -> None:
@@ -160,34 +163,44 @@ class Journal(Generic[E]):
             return
 
     async def _flush(self) -> None:
-        batch = tuple(islice(self._queue, self._limits.batch))
+        if self._fresh:
+            self._pack()
+        batch = self._batch()
         if not batch:
             return
-        written = await self._write(batch)
+        events = sum(parcel.events for parcel in batch)
+        written = await self._write([parcel.data for parcel in batch])
         for _ in batch:
-            self._queue.popleft()
-        self._metrics.held.set(len(self._queue))
-        self._metrics.events.labels("written").inc(written)
-        self._lose(len(batch) - written)
+            self._parcels.popleft()
+        self._packed -= events
+        self._metrics.held.set(self._packed)
+        if written:
+            self._metrics.events.labels("written").inc(events)
+        else:
+            self._lose(events)
 
-    async def _write(self, events: Sequence[NewEvent]) -> int:
-        """How many of the events are in the hub: all of them or, when it refuses them for good, none."""
+    def _batch(self) -> Sequence[_Parcel]:
+        """The parcels that are written next."""
+        before = accumulate((parcel.events for parcel in self._parcels), initial=0)
+        return [parcel for parcel, events in zip(self._parcels, before, strict=False) if events < self._limits.batch]
+
+    async def _write(self, parcels: Sequence[bytes]) -> bool:
+        """Whether these are in the hub; they are not only where it refuses them for good."""
         pause = self._limits.backoff
         while True:
             try:
                 with self._metrics.seconds.time():
-                    await self._hub.append(self._line.topic, events)
+                    await self._writer.write(self._line.topic, parcels)
             except HubUnavailable as error:
                 self._metrics.retries.inc()
-                cause = type(error.__cause__).__name__
-                _log.warning("journal_waits_for_hub", of=self._line.what, held=len(self._queue), cause=cause)
+                _log.warning("journal_waits_for_hub", of=self._line.what, held=self._packed, why=str(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, self._limits.most_backoff)
             except Exception:  # whatever a hub may raise, the journal of the other events goes on
-                _log.exception("journal_batch_refused", of=self._line.what, events=len(events))
-                return 0
+                _log.exception("journal_batch_refused", of=self._line.what, parcels=len(parcels))
+                return False
             else:
-                return len(events)
+                return True
 
     def _lose(self, events: int) -> None:
         if events:

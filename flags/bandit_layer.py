@@ -55,7 +55,11 @@ class BanditLayer:
 
     def at_hand(self, flags: Sequence[OpenFlag]) -> list[Answer | OpenFlag]:
         """What was decided before; the flag itself where `answers` is to be asked."""
-        return [_sticky(case.flag, case.kept) if case.holds else case.flag for case in self._cases(flags)]
+        keys = list(map(_key, flags))
+        return [
+            _kept(flag, decision) if decision is not None and _fits(flag, decision) else flag
+            for flag, decision in zip(flags, self._sticky.at_hand(keys), strict=True)
+        ]
 
     async def answers(self, flags: Sequence[OpenFlag]) -> list[Answer]:
         """One answer each, decided together. Never raises."""
@@ -73,7 +77,7 @@ class BanditLayer:
             return [each.defaulted(LATE) for each in flags]
 
     def _cases(self, flags: Sequence[OpenFlag]) -> list[_Case]:
-        keys = [sticky_key(each.key, each.ask.session, each.subject) for each in flags]
+        keys = list(map(_key, flags))
         return [_Case(*each) for each in zip(flags, keys, self._sticky.at_hand(keys), strict=True)]
 
     async def _decide(self, cases: Sequence[_Case]) -> list[Answer]:
@@ -118,6 +122,11 @@ class BanditLayer:
         return Answer(_variant(flag, proposal), proposal)
 
 
+def _key(flag: OpenFlag) -> str:
+    """Where the decision about a flag is kept."""
+    return sticky_key(flag.flag.definition.key, flag.ask.session, flag.ask.subject.targeting_key or "")
+
+
 def _is_drawn(proposal: Decision) -> bool:
     return proposal.mode is not DecisionMode.FALLBACK
 
@@ -129,6 +138,10 @@ def _keep(case: _Case, proposal: Decision) -> Keep:
 def _sticky(flag: OpenFlag, decision: Decision | None) -> Answer:
     if decision is None or not _fits(flag, decision):
         return flag.defaulted(DECIDED_ELSEWHERE)
+    return _kept(flag, decision)
+
+
+def _kept(flag: OpenFlag, decision: Decision) -> Answer:
     return Answer(_variant(flag, decision), decision, why=STICKY)
 
 
@@ -140,7 +153,7 @@ def _fits(flag: OpenFlag, decision: Decision) -> bool:
 
 
 def _variant(flag: OpenFlag, decision: Decision) -> Evaluation:
-    return flag.given(decision.action, Decider.HOLDBACK if flag.held else Decider.BANDIT)
+    return flag.flag.drawn(decision.action, Decider.HOLDBACK if flag.held else Decider.BANDIT)
 
 
 def _question(flag: OpenFlag) -> Question:

@@ -97,6 +97,22 @@ class Slot:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Places for components, in their order; where nothing is to be asked, the choice itself.
+
+    `keys` are those of the flags to ask.
+    """
+
+    slots: Sequence[Slot | ComponentChoice]
+    keys: Sequence[str]
+
+    @classmethod
+    def of(cls, slots: Sequence[Slot | ComponentChoice]) -> "Panel":
+        """The panel of these places."""
+        return cls(slots, tuple(slot.flag.definition.key for slot in slots if isinstance(slot, Slot)))
+
+
 class Components:
     """The components of the flags in use."""
 
@@ -125,7 +141,7 @@ class Components:
         attributes = flags.attributes_of(subject)
         evaluations: list[Evaluation] = []
         choices = []
-        for slot in self.slots(flags, names, page):
+        for slot in self.panel(flags, names, page).slots:
             if isinstance(slot, ComponentChoice):
                 choices.append(slot)
                 continue
@@ -141,15 +157,10 @@ class Components:
         """The set of flags in use."""
         return self._snapshot()
 
-    def slots(
-        self, flags: FlagSet, names: Sequence[str] | None = None, page: str | None = None
-    ) -> Sequence[Slot | ComponentChoice]:
-        """The places for the components with these names, in their order; without names, for those of the page.
-
-        Where nothing is to be asked, the choice itself.
-        """
+    def panel(self, flags: FlagSet, names: Sequence[str] | None = None, page: str | None = None) -> Panel:
+        """The places for the components with these names, in their order; without names, for those of the page."""
         index = self._index_of(flags)
-        return index.slots_on(page) if names is None else [index.slot(name, page) for name in names]
+        return index.on(page) if names is None else Panel.of([index.slot(name, page) for name in names])
 
     def _index_of(self, flags: FlagSet) -> "_Index":
         indexed = self._indexed
@@ -165,14 +176,14 @@ class _Index:
         self.flags = {flag.definition.component: flag for flag in flags if flag.definition.component is not None}
         self._pages = {name: frozenset(flag.definition.pages) for name, flag in self.flags.items()}
         self._slots = {name: Slot(name, flag) for name, flag in self.flags.items()}
-        self._everywhere = tuple(slot for slot in self._slots.values() if not self._pages[slot.name])
+        self._everywhere = Panel.of([slot for slot in self._slots.values() if not self._pages[slot.name]])
         self._on = {page: self._those_on(page) for page in (None, *frozenset().union(*self._pages.values()))}
 
-    def slots_on(self, page: str | None) -> tuple[Slot, ...]:
+    def on(self, page: str | None) -> Panel:
         return self._on.get(page, self._everywhere)
 
-    def _those_on(self, page: str | None) -> tuple[Slot, ...]:
-        return tuple(slot for slot in self._slots.values() if self.stands_on(slot.name, page))
+    def _those_on(self, page: str | None) -> Panel:
+        return Panel.of([slot for slot in self._slots.values() if self.stands_on(slot.name, page)])
 
     def stands_on(self, name: str, page: str | None) -> bool:
         pages = self._pages[name]

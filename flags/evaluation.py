@@ -1,6 +1,6 @@
 """What a flag is for a subject: one immutable set of compiled flags, and its answers."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -64,7 +64,7 @@ class CompiledFlag:
     The rule is compiled, and the answers are made, when it is first asked or told to `prepare`.
     """
 
-    __slots__ = ("__weakref__", "_answers", "_open", "_rule", "definition", "needs", "version")
+    __slots__ = ("__weakref__", "_answers", "_drawn", "_open", "_rule", "definition", "version")
 
     def __init__(self, definition: FlagDefinition, version: str, last: "CompiledFlag | None" = None) -> None:
         """`last` lends its compiled rule if it is of the same definition."""
@@ -73,8 +73,8 @@ class CompiledFlag:
         same = last is not None and last.definition is definition
         self._rule: Rule | None = last._rule if last is not None and same else None
         self._answers: Mapping[str, Evaluation] = {}
+        self._drawn: dict[tuple[str, Decider], Evaluation] = {}
         self._open: Evaluation | None = None
-        self.needs: tuple[tuple[CompiledFlag, frozenset[str]], ...] = ()
 
     @property
     def rule(self) -> Rule | None:
@@ -85,10 +85,6 @@ class CompiledFlag:
     def prepared(self) -> bool:
         """Whether the next question costs no more than its evaluation."""
         return self._open is not None
-
-    def need(self, flags: Iterable[tuple["CompiledFlag", frozenset[str]]]) -> None:
-        """Be off for whom any of these flags gives a variant other than these; called before the first question."""
-        self.needs = tuple(flags)
 
     def prepare(self) -> Evaluation:
         """Compile the rule and make the answers, as the first question would; gives the answer when no rule answers."""
@@ -103,15 +99,13 @@ class CompiledFlag:
         self._open = opened = self._when_open() if definition.enabled else self._when_off()
         return opened
 
-    def ask(self, attributes: Mapping[str, Any]) -> Evaluation:
-        """The answer for these attributes, which hold `targetingKey` too. Never raises."""
-        for flag, variants in self.needs:
-            if flag.ask_alone(attributes).variant not in variants:
-                return self._when_off()
-        return self.ask_alone(attributes)
+    @property
+    def needs(self) -> Sequence["Need"]:
+        """What this flag requires, directly or through others."""
+        return ()
 
     def ask_alone(self, attributes: Mapping[str, Any]) -> Evaluation:
-        """The answer as it were without the flags that this one requires."""
+        """The answer for these attributes, as it were without the flags that this one requires. Never raises."""
         opened = self._open or self.prepare()
         if self._rule is None:
             return opened
@@ -124,6 +118,17 @@ class CompiledFlag:
         variant = given if type(given) is str else str(given).lower() if isinstance(given, bool) else str(given)
         answer = self._answers.get(variant)
         return self._failure("the rule gave no variant of the flag") if answer is None else answer
+
+    ask = ask_alone
+    """The answer for these attributes, which hold `targetingKey` too. Never raises."""
+
+    def drawn(self, variant: str, by: Decider) -> Evaluation:
+        """The answer where a later layer gives a variant: by chance, as OpenFeature's reason says (`SPLIT`)."""
+        answer = self._drawn.get((variant, by))
+        if answer is None:
+            value = self.definition.variants[variant]
+            answer = self._drawn[(variant, by)] = self._answer(value, variant, Reason.SPLIT, by)
+        return answer
 
     def _when_off(self) -> Evaluation:
         return self._answer(None, None, Reason.DISABLED, Decider.KILL_SWITCH)
@@ -143,6 +148,36 @@ class CompiledFlag:
         return failure(self.definition.key, self.version, ErrorCode.GENERAL, message, self.definition.metadata)
 
 
+Need = tuple[CompiledFlag, frozenset[str]]
+"""A flag, and the variants of it that will do."""
+
+
+class RequiringFlag(CompiledFlag):
+    """A flag that is off for whom any of those that it requires gives another variant than it needs."""
+
+    __slots__ = ("_needs",)
+
+    def __init__(self, definition: FlagDefinition, version: str, last: CompiledFlag | None = None) -> None:
+        super().__init__(definition, version, last)
+        self._needs: tuple[Need, ...] = ()
+
+    @property
+    def needs(self) -> Sequence[Need]:
+        """What this flag requires, directly or through others."""
+        return self._needs
+
+    def need(self, flags: Iterable[Need]) -> None:
+        """Require these; called before the first question."""
+        self._needs = tuple(flags)
+
+    def ask(self, attributes: Mapping[str, Any]) -> Evaluation:
+        """As of any flag."""
+        for flag, variants in self._needs:
+            if flag.ask_alone(attributes).variant not in variants:
+                return self._when_off()
+        return self.ask_alone(attributes)
+
+
 def compiled_flags(definitions: Definitions, last: "FlagSet | None" = None) -> Iterator[CompiledFlag]:
     """The flags of these definitions, one small step of work for each.
 
@@ -151,20 +186,23 @@ def compiled_flags(definitions: Definitions, last: "FlagSet | None" = None) -> I
     """
     known = last.flags if last is not None else {}
     made: dict[str, CompiledFlag] = {}
-    requiring = []
+    requiring: list[RequiringFlag] = []
     for definition in definitions.flags:
         before = known.get(definition.key)
-        flag = made[definition.key] = CompiledFlag(definition, definitions.version, before)
         if "requires" in definition.metadata:
-            requiring.append(flag)
+            flag: CompiledFlag = (needing := RequiringFlag(definition, definitions.version, before))
+            requiring.append(needing)
+        else:
+            flag = CompiledFlag(definition, definitions.version, before)
+        made[definition.key] = flag
         if before is not None and before.prepared:
             flag.prepare()
         yield flag
     by_key = {flag.key: flag for flag in definitions.flags} if requiring else {}
-    for flag in requiring:
-        needs = needs_of(flag.definition.key, by_key)
+    for each in requiring:
+        needs = needs_of(each.definition.key, by_key)
         # A flag that is not there gives nothing: the empty set of variants says so of whichever flag stands for it.
-        flag.need((made.get(key, flag), variants) for key, variants in needs.items())
+        each.need((made.get(key, each), variants) for key, variants in needs.items())
 
 
 class FlagSet:

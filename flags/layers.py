@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from openfeature.flag_evaluation import Reason
 from opentelemetry.trace import SpanContext
 
-from flags.evaluation import CompiledFlag, Decider, Evaluation
+from flags.evaluation import CompiledFlag, Evaluation
 from flags.subject import Subject
 from flags.terms import Terms
 from personalization.bandit.sampling import unit_interval
@@ -80,11 +79,6 @@ class OpenFlag:
     def subject(self) -> str:
         """Whom it is asked for; open flags always have somebody."""
         return self.ask.subject.targeting_key or ""
-
-    def given(self, variant: str, by: Decider) -> Evaluation:
-        """The answer with this variant, by chance as OpenFeature's reason says (`SPLIT`)."""
-        value, default = self.flag.definition.variants[variant], self.default
-        return Evaluation(default.key, value, variant, Reason.SPLIT, by, default.definitions, default.metadata)
 
     def defaulted(self, why: str) -> Answer:
         """The default and the reason."""

@@ -1,8 +1,10 @@
 """Personalized flags on top of regular ones: layer after layer, until one of them decides."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 from openfeature.flag_evaluation import Reason
 
@@ -12,6 +14,8 @@ from flags.layers import PREVIEW, Answer, Ask, Layer, OpenFlag, held_back
 from flags.metrics import FlagMetrics
 from flags.rendering import Supported, rendered
 from flags.terms import Terms, terms_of
+
+_NONE: Final[Mapping[str, CompiledFlag]] = MappingProxyType({})
 
 
 class FlagAnswers(Protocol):
@@ -38,6 +42,39 @@ class ExposureLog(Protocol):
         ...
 
 
+class Giving:
+    """Answers at hand for somebody, as the client can render them. They are given once their `ids` are asked for."""
+
+    __slots__ = ("_give", "_ids", "answers")
+
+    def __init__(self, answers: Sequence[Answer], give: Callable[[Sequence[Answer]], Sequence[str | None]]) -> None:
+        """`give` counts answers, and gives the ids of their exposures."""
+        self.answers = answers
+        self._give = give
+        self._ids: Sequence[str | None] | None = None
+
+    def ids(self) -> Sequence[str | None]:
+        """The ids of the exposures, in the order of the answers."""
+        if self._ids is None:
+            self._ids = self._give(self.answers)
+        return self._ids
+
+
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """The flags of one set that are never decided about, and the terms of all others."""
+
+    flags: FlagSet
+    regular: Mapping[str, CompiledFlag]
+    terms: Mapping[str, Terms]
+
+    @classmethod
+    def of(cls, flags: FlagSet) -> "_Kinds":
+        found = ((key, terms_of(flag.definition)) for key, flag in flags.flags.items())
+        terms = {key: each for key, each in found if each is not None}
+        return cls(flags, {key: flag for key, flag in flags.flags.items() if key not in terms}, terms)
+
+
 class PersonalizedFlags:
     """All layers: kill switch, override, rule, holdback, what `layers` has, bandit, default.
 
@@ -57,7 +94,7 @@ class PersonalizedFlags:
         self._metrics = metrics
         self._policy_version = policy_version
         self._layers = layers
-        self._terms: tuple[FlagSet, dict[str, Terms]] | None = None
+        self._known: _Kinds | None = None
 
     @property
     def policy_version(self) -> str:
@@ -77,11 +114,13 @@ class PersonalizedFlags:
         given = iter(self._given(flags, [each for each in found if isinstance(each, Answer)], ask))
         return [each if isinstance(each, OpenFlag) else next(given) for each in found]
 
-    def at_hand(self, flags: FlagSet, keys: Sequence[str], ask: Ask) -> list[Answer] | None:
-        """As `answer`, where nothing has to be decided for it; otherwise None, and nothing was given."""
+    def at_hand(self, flags: FlagSet, keys: Sequence[str], ask: Ask) -> Giving | None:
+        """What `answer` would give, where nothing has to be decided for it; otherwise None."""
         found = self._found(flags, keys, ask)
-        answers = [each for each in found if isinstance(each, Answer)]
-        return self._given(flags, answers, ask) if len(answers) == len(found) else None
+        if OpenFlag in map(type, found):
+            return None
+        answers: list[Answer] = found  # type: ignore[assignment]  # none of them is open
+        return Giving(_shown(flags, answers, ask.supports), partial(self._give, ask))
 
     async def decide(self, flags: FlagSet, opened: Sequence[OpenFlag]) -> list[Answer]:
         """The answers to all that a page has open, its decisions taken in one batch. Never raises."""
@@ -91,9 +130,17 @@ class PersonalizedFlags:
 
     def _found(self, flags: FlagSet, keys: Sequence[str], ask: Ask) -> list[Answer | OpenFlag]:
         """What the layers say, without anything given yet."""
-        attributes, terms = flags.attributes_of(ask.subject), self._terms_of(flags)
-        found = [self._layered(flags, key, ask, attributes, terms.get(key)) for key in keys]
-        opened = [each for each in found if isinstance(each, OpenFlag)]
+        attributes, kinds = flags.attributes_of(ask.subject), self._kinds_of(flags)
+        regular = kinds.regular if not ask.overrides else _NONE
+        found, opened = list[Answer | OpenFlag](), list[OpenFlag]()
+        for key in keys:
+            if key in regular:
+                found.append(Answer(regular[key].ask(attributes)))
+                continue
+            each = self._layered(flags, key, ask, attributes, kinds.terms.get(key))
+            found.append(each)
+            if isinstance(each, OpenFlag):
+                opened.append(each)
         if not opened:
             return found
         decided = iter(self._bandit.at_hand(opened))
@@ -122,29 +169,31 @@ class PersonalizedFlags:
             return Answer(default)
         held = held_back(ask.subject.targeting_key or "", terms.holdback)
         opened = OpenFlag(flag, terms, default, actions, ask, held)
-        if held:
+        if held or not self._layers:
             return opened
         answers = (layer.answer(opened) for layer in self._layers)
         return next((answer for answer in answers if answer is not None), opened)
 
     def _given(self, flags: FlagSet, answers: Sequence[Answer], ask: Ask) -> list[Answer]:
         """The answers as the client can render them, with the exposures of what they really get."""
-        given = [_shown(flags, each, ask.supports) for each in answers] if ask.supports is not None else list(answers)
-        self._metrics.evaluated(each.evaluation for each in given)
-        if ask.subject.targeting_key is None or ask.overrides:
-            return given
-        ids = self._exposures.give(given, ask)
+        given = _shown(flags, answers, ask.supports)
         return [
             Answer(each.evaluation, each.decision, exposure_id, each.why)
-            for each, exposure_id in zip(given, ids, strict=True)
+            for each, exposure_id in zip(given, self._give(ask, given), strict=True)
         ]
 
-    def _terms_of(self, flags: FlagSet) -> dict[str, Terms]:
-        known = self._terms
-        if known is None or known[0] is not flags:
-            found = ((key, terms_of(flag.definition)) for key, flag in flags.flags.items())
-            known = self._terms = (flags, {key: terms for key, terms in found if terms is not None})
-        return known[1]
+    def _give(self, ask: Ask, answers: Sequence[Answer]) -> Sequence[str | None]:
+        """Count what is given, and record its exposures: their ids."""
+        self._metrics.evaluated([each.evaluation for each in answers])
+        if ask.subject.targeting_key is None or ask.overrides:
+            return [None] * len(answers)
+        return self._exposures.give(answers, ask)
+
+    def _kinds_of(self, flags: FlagSet) -> _Kinds:
+        known = self._known
+        if known is None or known.flags is not flags:
+            known = self._known = _Kinds.of(flags)
+        return known
 
 
 def filled_in(found: Iterable[Answer | OpenFlag], decided: Iterable[Answer]) -> list[Answer]:
@@ -153,8 +202,12 @@ def filled_in(found: Iterable[Answer | OpenFlag], decided: Iterable[Answer]) -> 
     return [next(left) if isinstance(each, OpenFlag) else each for each in found]
 
 
-def _shown(flags: FlagSet, answer: Answer, supports: Supported) -> Answer:
-    """The answer as this client can render it."""
+def _shown(flags: FlagSet, answers: Sequence[Answer], supports: Supported | None) -> Sequence[Answer]:
+    """The answers as this client can render them."""
+    return answers if supports is None else [_rendered(flags, each, supports) for each in answers]
+
+
+def _rendered(flags: FlagSet, answer: Answer, supports: Supported) -> Answer:
     flag = flags.flags.get(answer.evaluation.key)
     if flag is None:
         return answer

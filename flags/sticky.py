@@ -78,8 +78,14 @@ class MemoryStickyDecisions:
     def at_hand(self, keys: Sequence[str]) -> list[Decision | None]:
         """What is known of these keys."""
         oldest = self._clock.now() - self._lasts
-        found = (self._known.get(key) for key in keys)
-        return [each if each is not None and each.at > oldest else None for each in found]
+        known, found = self._known, list[Decision | None]()
+        for key in keys:
+            try:  # half of what `get` of cachetools takes
+                each = known[key]
+            except KeyError:
+                each = None
+            found.append(each if each is not None and each.at > oldest else None)
+        return found
 
     async def remembered(self, keys: Sequence[str]) -> list[Decision | None]:
         """The decisions under these keys; never fails."""

@@ -46,14 +46,11 @@ class SqliteStickyDecisions:
         self._clock = clock
         self._lasts = lasts
         self._memory = MemoryStickyDecisions(clock, lasts)
+        self.at_hand = self._memory.at_hand
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sticky decisions")
         self._connection: sqlite3.Connection | None = None
         self._pruned = 0
         self._closed = False
-
-    def at_hand(self, keys: Sequence[str]) -> list[Decision | None]:
-        """What this process has seen."""
-        return self._memory.at_hand(keys)
 
     async def remembered(self, keys: Sequence[str]) -> list[Decision | None]:
         """The decisions under these keys.

@@ -7,12 +7,12 @@ flagd logs about odd values is not logged here: those values are the viewer's.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import eq, methodcaller, ne
 from types import MappingProxyType
 from typing import Any, Final
 
 from json_logic.builtins import (  # type: ignore[import-untyped]
     BUILTINS,
-    not_,
     op_equals,
     op_in,
     op_missing,
@@ -30,6 +30,9 @@ from flags.versions import compare_versions
 Rule = Callable[[Any], Any]
 TIMESTAMP = "$flagd.timestamp"
 _FLAG_KEY = "$flagd.flagKey"
+_PLAIN = frozenset({bool, str, int, type(None)})
+"""Kinds of values that are as true here as they are in Python."""
+
 _CACHED_VERSIONS = 1024
 _LONGEST_CACHED_VERSION = 32
 
@@ -102,7 +105,7 @@ def _var(operands: list[Any], scope: Scope) -> Rule:
 
 def _attribute(key: str, default: Rule | None) -> Rule:
     if default is None:
-        return lambda data: data.get(key)
+        return methodcaller("get", key)  # no call of Python code: most of what rules do is this
 
     def read(data: Mapping[str, Any]) -> Any:
         value = data.get(key)
@@ -127,31 +130,25 @@ def _refuse_computed_names(names: Any, scope: Scope) -> None:
 
 
 def _if(operands: list[Any], scope: Scope) -> Rule:
-    parts = _compile_all(operands, scope)
-    if len(parts) == 3:
-        return _choice(*parts)
-    if not parts:
+    if not operands:
         return lambda _data: None
-    last = parts[-1] if len(parts) % 2 else None
-    branches = tuple(zip(parts[0::2], parts[1::2], strict=False))
+    tests, answers = _compile_all(operands[:-1:2], scope), [_answer(operand, scope) for operand in operands[1::2]]
+    branches = tuple((test, *answer) for test, answer in zip(tests, answers, strict=True))
+    last, rest = _answer(operands[-1], scope) if len(operands) % 2 else (None, None)
 
     def choose(data: Any) -> Any:
-        for test, answer in branches:
-            if to_bool(test(data)):
-                return answer(data)
-        return last(data) if last is not None else None
+        for test, fixed, rule in branches:
+            verdict = test(data)
+            if verdict if verdict.__class__ in _PLAIN else to_bool(verdict):
+                return fixed if rule is None else rule(data)
+        return last if rest is None else rest(data)
 
     return choose
 
 
-def _choice(test: Rule, yes: Rule, no: Rule) -> Rule:
-    def choose(data: Any) -> Any:
-        verdict = test(data)
-        if verdict is True or (verdict is not False and to_bool(verdict)):
-            return yes(data)
-        return no(data)
-
-    return choose
+def _answer(logic: Any, scope: Scope) -> tuple[Any, Rule | None]:
+    """What is the same for everyone, or a rule for it."""
+    return (logic, None) if is_literal(logic) else (None, _compile(logic, scope))
 
 
 def _and(operands: list[Any], scope: Scope) -> Rule:
@@ -161,7 +158,7 @@ def _and(operands: list[Any], scope: Scope) -> Rule:
         current = None
         for part in parts:
             current = part(data)
-            if current is not True and not_(current):
+            if not (current if current.__class__ in _PLAIN else to_bool(current)):
                 return current
         return current
 
@@ -175,7 +172,7 @@ def _or(operands: list[Any], scope: Scope) -> Rule:
         current = None
         for part in parts:
             current = part(data)
-            if current is not False and to_bool(current):
+            if current if current.__class__ in _PLAIN else to_bool(current):
                 return current
         return current
 
@@ -192,6 +189,16 @@ def _equals(operands: list[Any], scope: Scope) -> Rule:
         return value == expected if type(value) is str else bool(op_equals(None, value, expected))
 
     return same
+
+
+def _strictly(name: str, compare: Callable[[Any, Any], bool]) -> Callable[[list[Any], Scope], Rule]:
+    def build(operands: list[Any], scope: Scope) -> Rule:
+        if len(operands) != 2:
+            return _eager(BUILTINS[name], _compile_all(operands, scope))
+        left, (fixed, right) = _compile(operands[0], scope), _answer(operands[1], scope)
+        return lambda data: compare(left(data), fixed if right is None else right(data))
+
+    return build
 
 
 def _differs(operands: list[Any], scope: Scope) -> Rule:
@@ -214,11 +221,14 @@ def _in(operands: list[Any], scope: Scope) -> Rule:
 
 
 def _cat(operands: list[Any], scope: Scope) -> Rule:
-    parts = _compile_all(operands, scope)
+    parts = [_answer(operand, scope) for operand in operands]
 
     def join(data: Any) -> str:
-        values = [part(data) for part in parts]
-        return "".join([value if type(value) is str else to_string(value) for value in values])
+        texts = []
+        for fixed, rule in parts:
+            value = fixed if rule is None else rule(data)
+            texts.append(value if type(value) is str else to_string(value))
+        return "".join(texts)
 
     return join
 
@@ -244,6 +254,8 @@ def _against(left: Rule, comparison: str, right: Any) -> Rule:
         version = left(data)
         if type(version) is str and len(version) <= _LONGEST_CACHED_VERSION:
             return verdict(version)
+        if version is None:
+            return None
         return compare_versions(version, comparison, right)
 
     return compare
@@ -272,10 +284,10 @@ def _fractional(operands: list[Any], scope: Scope) -> Rule:
     shorthand = _shorthand(operands, scope)
     if isinstance(operands[0], list):
         return shorthand
-    bucketing, split_for = _compile(operands[0], scope), _entries(operands[1:], scope)
+    bucketing, (fixed, split_for) = _compile(operands[0], scope), _entries(operands[1:], scope)
 
     def choose(data: Any) -> Any:
-        value, split = bucketing(data), split_for(data)
+        value, split = bucketing(data), fixed if split_for is None else split_for(data)
         if value is None:
             return None
         if isinstance(value, list | tuple):
@@ -288,10 +300,10 @@ def _fractional(operands: list[Any], scope: Scope) -> Rule:
 
 def _shorthand(entries: list[Any], scope: Scope) -> Rule:
     """A split without a bucketing value: flag key and targeting key are taken for it."""
-    split_for = _entries(entries, scope)
+    fixed, split_for = _entries(entries, scope)
 
     def choose(data: Any) -> Any:
-        subject, split = data.get("targetingKey"), split_for(data)
+        subject, split = data.get("targetingKey"), fixed if split_for is None else split_for(data)
         if not isinstance(subject, str) or not subject:
             return None
         encoded = fractions.encode_pair(scope.flag_key, subject)
@@ -300,12 +312,14 @@ def _shorthand(entries: list[Any], scope: Scope) -> Rule:
     return choose
 
 
-def _entries(entries: list[Any], scope: Scope) -> Callable[[Any], fractions.Split | None]:
+def _entries(
+    entries: list[Any], scope: Scope
+) -> tuple[fractions.Split | None, Callable[[Any], fractions.Split | None] | None]:
+    """The split that is the same for everyone, or what gives it."""
     if is_literal(entries):
-        fixed = fractions.split_of(entries)
-        return lambda _data: fixed
+        return fractions.split_of(entries), None
     parts = _compile_all(entries, scope)
-    return lambda data: fractions.split_of([part(data) for part in parts])
+    return None, lambda data: fractions.split_of([part(data) for part in parts])
 
 
 def _listed(operands: list[Any], scope: Scope) -> tuple[Rule, Rule]:
@@ -373,6 +387,8 @@ _SPECIAL: Final[Mapping[str, Callable[[list[Any], Scope], Rule]]] = MappingProxy
         "or": _or,
         "==": _equals,
         "!=": _differs,
+        "===": _strictly("===", eq),
+        "!==": _strictly("!==", ne),
         "in": _in,
         "cat": _cat,
         "sem_ver": _sem_ver,
@@ -391,7 +407,7 @@ _EAGER: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
     {
         name: BUILTINS[name]
         for name in (
-            *("===", "!==", "<", ">", "<=", ">=", "!", "!!"),
+            *("<", ">", "<=", ">=", "!", "!!"),
             *("+", "*", "-", "/", "%", "min", "max", "substr", "merge"),
         )
     }

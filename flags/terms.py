@@ -1,7 +1,7 @@
 """On which terms the variant of a personalized flag is decided, as the metadata of its definition says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from flags.definition import FlagDefinition
@@ -12,7 +12,6 @@ PERSONALIZED = "personalized"
 FLOOR = "floor"
 HOLDBACK = "holdback"
 AUDIENCE = "audience."
-_PERSONAS = frozenset(Persona)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +19,18 @@ class Terms:
     """What bounds the decision about one flag.
 
     No variant is drawn with a probability below `floor`; the share `holdback` of all subjects always gets the default
-    variant. `audiences` holds, by persona, the variants that it may see; a persona that is not there may see all. Who
-    has no persona, or one that is not ours, is a visitor.
+    variant. `audiences` holds, for each persona, the variants that it may see, in the order of the definition. Who has
+    no persona, or one that is not ours, is a visitor.
     """
 
-    floor: float = 0.0
-    holdback: float = 0.0
-    audiences: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    floor: float
+    holdback: float
+    audiences: Mapping[str, tuple[str, ...]]
 
-    def variants_for(self, definition: FlagDefinition, persona: object) -> tuple[str, ...]:
+    def variants_for(self, persona: object) -> tuple[str, ...]:
         """The variants that this persona may see, in the order of the definition."""
-        known = persona if isinstance(persona, str) and persona in _PERSONAS else Persona.VISITOR
-        allowed = self.audiences.get(known)
-        return tuple(each for each in definition.variants if allowed is None or each in allowed)
+        known = persona if isinstance(persona, str) and persona in self.audiences else Persona.VISITOR
+        return self.audiences[known]
 
     def actions_for(
         self, definition: FlagDefinition, persona: object, supports: Supported | None = None
@@ -41,7 +39,7 @@ class Terms:
 
         Empty where that leaves less than two, and there is nothing to decide.
         """
-        actions = self.variants_for(definition, persona)
+        actions = self.variants_for(persona)
         if supports is not None:
             actions = tuple(each for each in actions if can_render(definition, definition.variants[each], supports))
         return actions if len(actions) > 1 else ()
@@ -52,12 +50,15 @@ def terms_of(definition: FlagDefinition) -> Terms | None:
     metadata = definition.metadata
     if metadata.get(PERSONALIZED) is not True:
         return None
-    audiences = {
-        name.removeprefix(AUDIENCE): tuple(each.strip() for each in str(value).split(","))
-        for name, value in metadata.items()
-        if name.startswith(AUDIENCE)
-    }
+    audiences: dict[str, tuple[str, ...]] = {persona: _seen_by(persona, definition) for persona in Persona}
     return Terms(_share(metadata.get(FLOOR)), _share(metadata.get(HOLDBACK)), MappingProxyType(audiences))
+
+
+def _seen_by(persona: Persona, definition: FlagDefinition) -> tuple[str, ...]:
+    """The variants that a persona may see: all, unless the metadata names some."""
+    named = definition.metadata.get(AUDIENCE + persona)
+    allowed = definition.variants if named is None else [each.strip() for each in str(named).split(",")]
+    return tuple(each for each in definition.variants if each in allowed)
 
 
 def _share(value: object) -> float:

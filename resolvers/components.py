@@ -1,7 +1,8 @@
 """UI components: which are on, in which version, and who decided."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any
 
 import strawberry
@@ -11,7 +12,7 @@ from strawberry.scalars import JSON
 from flags.components import ComponentChoice, ComponentReason, Components, Slot
 from flags.evaluation import Decider
 from flags.layers import Answer, Ask
-from flags.personalized import PersonalizedFlags
+from flags.personalized import Giving, PersonalizedFlags
 from flags.subject import Attribute, Subject
 from personalization import events
 from resolvers.cache_control import CacheControl, CacheScope
@@ -21,8 +22,8 @@ from resolvers.errors import InvalidArgument
 from resolvers.fallbacks import CALLERS_FAULT, AnswerMode
 from resolvers.fields import listed, resolved
 from resolvers.observing import policy_tags, segment_tag, settled
-from resolvers.plans import GivenOnce, Turn
-from resolvers.recommendations import Decision
+from resolvers.plans import GivenList, Turn
+from resolvers.recommendations import Decision, told_of
 from resolvers.sources.source import MAX_PAGE
 from resolvers.visit import Visit
 
@@ -130,13 +131,8 @@ async def _components(
     _check(names, page)
     visit = info.context
     used, mode = await _asked_for(visit, context)
-    slots = visit.components.slots(visit.flags.flags, names, page)
-    return _pieces(slots, await visit.flags.answer(_keys(slots), used), mode)
-
-
-def _keys(slots: Sequence[Slot | ComponentChoice]) -> list[str]:
-    """The flags that are to be asked."""
-    return [slot.flag.definition.key for slot in slots if isinstance(slot, Slot)]
+    panel = visit.components.panel(visit.flags.flags, names, page)
+    return _pieces(panel.slots, await visit.flags.answer(panel.keys, used), mode)
 
 
 def _pieces(slots: Sequence[Slot | ComponentChoice], answers: Sequence[Answer], mode: AnswerMode) -> list[Piece]:
@@ -160,21 +156,72 @@ class PlannedComponents:
     supports: Mapping[str, Sequence[str]] | None
     tags: frozenset[str]
 
-    def given(self, turn: Turn) -> GivenOnce | None:
+    def given(self, turn: Turn) -> GivenList | None:
         """As `Plan.given`."""
         flags = self.components.current
         if flags.timed:  # what it gives is good for this moment alone
             return None
-        slots = self.components.slots(flags, self.names, self.page)
+        panel = self.components.panel(flags, self.names, self.page)
         subject = Subject(turn.subject, self.traits)
         ask = Ask(subject, turn.session, self.supports, trace_id=turn.trace_id, span=turn.span)
-        answers = self.flags.at_hand(flags, _keys(slots), ask)
-        if answers is None or not settled(answers):
+        giving = self.flags.at_hand(flags, panel.keys, ask)
+        if giving is None or not settled(giving.answers):
             return None
-        return GivenOnce(_pieces(slots, answers, AnswerMode.PERSONALIZED), self.tags | policy_tags(answers))
+        turn.left.append(giving.ids)
+        filled = _Filled(panel.slots, giving)
+        tags = partial(self._tags_of, giving.answers)
+        return GivenList(list(map(_alike, filled.pieces)), filled.item, filled.own, tags)
 
     def settle(self) -> None:
         """As `Plan.settle`: flags count their answers themselves."""
+
+    def _tags_of(self, answers: Sequence[Answer]) -> frozenset[str]:
+        return self.tags | policy_tags(answers)
+
+
+class _Filled:
+    """What stands in the slots by the answers of their flags, which are about to be given."""
+
+    __slots__ = ("_giving", "_ids", "pieces")
+
+    def __init__(self, slots: Sequence[Slot | ComponentChoice], giving: Giving) -> None:
+        answers = iter(giving.answers)
+        self.pieces = [(slot, next(answers)) if isinstance(slot, Slot) else slot for slot in slots]
+        self._giving = giving
+        self._ids: list[str | None] = []
+
+    def item(self, number: int) -> Piece:
+        """As of `GivenList`."""
+        piece = self.pieces[number]
+        if isinstance(piece, ComponentChoice):
+            return Piece(piece, AnswerMode.PERSONALIZED)
+        slot, answer = piece
+        given = replace(answer, exposure_id=self._exposure_ids()[number])
+        return Piece(slot.choice(given), AnswerMode.PERSONALIZED)
+
+    def own(self, number: int) -> Sequence[str]:
+        """As of `GivenList`: the ids of the exposure and of the decision."""
+        piece, ids = self.pieces[number], [self._exposure_ids()[number]]
+        if isinstance(piece, tuple) and piece[1].decision is not None:
+            ids.append(piece[1].decision.id)
+        return [each for each in ids if each is not None]
+
+    def _exposure_ids(self) -> Sequence[str | None]:
+        """The id of the exposure in each slot. Whoever asks for them gives the answers."""
+        if not self._ids:
+            ids = iter(self._giving.ids())
+            self._ids = [next(ids) if isinstance(each, tuple) else None for each in self.pieces]
+        return self._ids
+
+
+def _alike(piece: tuple[Slot, Answer] | ComponentChoice) -> Hashable:
+    """All that is told of a component, but for ids."""
+    if isinstance(piece, ComponentChoice):
+        return piece.name, piece.reason
+    slot, answer = piece
+    evaluation, decision = answer.evaluation, answer.decision
+    told = told_of(decision) if decision is not None else None
+    return slot.flag, evaluation.variant, evaluation.reason, evaluation.decided_by, answer.why, told
 
 
 def _planned(

@@ -1,7 +1,8 @@
 """What a making read of its visit: the members of contexts, and what no shared value may depend on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Any, Final, cast
 
 from flags.bandit_layer import STICKY
@@ -28,6 +29,8 @@ AUDIENCE: Final = TRAITS | SELF
 SETTLED: Final = frozenset({None, STICKY, *(reason.value for reason in ComponentReason)})
 """Why a flag's answer is as it is, where it would be the same again; otherwise something was late or failed."""
 
+_why: Callable[[Answer], str | None] = attrgetter("why")
+
 MEMBERS: Final = frozenset(each.name for each in fields(EffectiveContext))
 
 
@@ -43,7 +46,7 @@ def policy_tags(answers: Iterable[Answer]) -> set[str]:
 
 def settled(answers: Iterable[Answer]) -> bool:
     """Whether these answers would be the same again."""
-    return all(answer.why in SETTLED for answer in answers)
+    return SETTLED.issuperset(map(_why, answers))
 
 
 def segment_tag(segment: str) -> str:

@@ -4,7 +4,7 @@ A resolver works for one visit and may wait. What it finds out of a context is t
 is, save who they are; a plan holds it, and gives the field's value to any of them without waiting.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -34,7 +34,7 @@ class Turn:
 
 
 class Given(Protocol):
-    """What a plan gives."""
+    """What a plan gives: one value."""
 
     @property
     def value(self) -> Any:
@@ -42,8 +42,8 @@ class Given(Protocol):
         ...
 
     @property
-    def alike(self) -> Hashable | None:
-        """The same for values that are told the same, but for `own` and `kept`; None for one that is like no other."""
+    def alike(self) -> Hashable:
+        """The same for values of the field that are told the same, whatever plan gives them, but for what follows."""
         ...
 
     @property
@@ -56,30 +56,27 @@ class Given(Protocol):
         """What is ready in it, by response name."""
         ...
 
-    @property
-    def tags(self) -> frozenset[str]:
-        """Those of what it stands on that may be replaced as a whole."""
-        ...
 
+@dataclass(slots=True)
+class GivenList:
+    """What a plan gives: a list, and nothing ready in it.
 
-class GivenOnce:
-    """A value like no other."""
+    Items of the field that are `alike` are told the same, whatever plan gives them, but for what is their own. `item`
+    gives one, by its number, as the resolver would; it is asked only when none that is alike came before. `own` gives
+    texts that are found nowhere else in it, as many as in others that are alike. `tags` gives those of what the
+    list stands on that may be replaced as a whole.
+    """
 
-    __slots__ = ("tags", "value")
-
-    alike = None
-    own = ""
-    kept: Mapping[str, object] = MappingProxyType({})
-
-    def __init__(self, value: object, tags: frozenset[str]) -> None:
-        self.value = value
-        self.tags = tags
+    alike: Sequence[Hashable]
+    item: Callable[[int], object]
+    own: Callable[[int], Sequence[str]]
+    tags: Callable[[], frozenset[str]]
 
 
 class Plan(Protocol):
     """The value of a root field for all viewers of one context."""
 
-    def given(self, turn: Turn) -> Given | None:
+    def given(self, turn: Turn) -> Given | GivenList | None:
         """What the resolver would give; None where it has to be asked itself. Decisions in it are noted, not recorded.
 
         Raises whatever the resolver does.
@@ -110,13 +107,16 @@ class Constant:
 
     __slots__ = ("value",)
 
-    alike = ()
     own = ""
     kept: Mapping[str, object] = MappingProxyType({})
-    tags: frozenset[str] = frozenset()
 
     def __init__(self, value: object) -> None:
         self.value = value
+
+    @property
+    def alike(self) -> "Constant":
+        """Itself: another plan may give another value."""
+        return self
 
     def given(self, _turn: Turn) -> "Constant":
         """Itself."""

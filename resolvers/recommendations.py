@@ -26,7 +26,7 @@ from resolvers.plans import Turn
 from resolvers.sources import source
 from resolvers.sources.source import ShelfKind, ShelfQuery
 from resolvers.strongest import StrongestCategories
-from resolvers.visit import ReadyPlace, StandingPlace, Visit
+from resolvers.visit import StandingPlace, Visit
 
 SHELVES = CacheControl(max_age=60, scope=CacheScope.SEGMENT, swr=30)
 _BESTSELLERS = ShelfAction.BESTSELLERS.value
@@ -36,7 +36,7 @@ _DEFAULT_ACTIONS = (_BESTSELLERS,)
 TOLD: Final = ("action", "probability", "policy", "mode", "reason")
 """All that `Decision` shows besides an id."""
 
-told_of: Callable[[events.Chance], tuple[object, ...]] = attrgetter(*TOLD)
+told_of: Callable[[events.Chance | events.Decision], tuple[object, ...]] = attrgetter(*TOLD)
 
 
 def _reportable_id(root: Parent[events.Decision]) -> str | None:
@@ -204,8 +204,6 @@ class GivenShelf:
 
     __slots__ = ("_drawn", "_query", "kept", "own")
 
-    tags: frozenset[str] = frozenset()
-
     def __init__(self, drawn: events.Drawn, query: ShelfQuery, kept: Mapping[str, object]) -> None:
         self._drawn = drawn
         self._query = query
@@ -283,10 +281,10 @@ class PlannedShelf:
         for _, place in self.shelves.values():
             place.settle()
 
-    def _filled(self, query: ShelfQuery, place: ReadyPlace, turn: Turn) -> Mapping[str, object] | None:
+    def _filled(self, query: ShelfQuery, place: StandingPlace, turn: Turn) -> Mapping[str, object] | None:
         """What is made of a shelf that is not kept, where its products are."""
-        products = self.shop.shelf_at_hand(query)
-        return place.fill(Refill(products, query), turn.left) if products is not None else None
+        ids = self.shop.shelf_at_hand(query)
+        return place.fill(ids, turn.left) if ids is not None else None
 
 
 def _planned(

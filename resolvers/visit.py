@@ -1,6 +1,6 @@
 """A visit: all that lives for one request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -39,16 +39,19 @@ class ReadyPlace(Protocol):
         """What is kept there now; None when there is nothing, so that the object has to be filled."""
         ...
 
-    def fill(self, filled: object, left: list[Callable[[], object]]) -> Mapping[str, object] | None:
-        """What is selected of this object, if all in it is kept already; otherwise None. To keep it is `left` to do."""
-        ...
-
 
 class StandingPlace(ReadyPlace, Protocol):
     """A place that is looked at for many visits."""
 
     def look(self) -> Mapping[str, object] | None:
         """As `ReadyPlace`, but not counted yet."""
+        ...
+
+    def fill(self, ids: Sequence[str], left: list[Callable[[], object]]) -> Mapping[str, object] | None:
+        """What is selected of the object, which lists entities of these ids, if all of them are kept; otherwise None.
+
+        To keep it is `left` to do.
+        """
         ...
 
     def settle(self) -> None:

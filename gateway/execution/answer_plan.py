@@ -4,24 +4,22 @@ Nothing here waits. What is not kept is made where all that goes into it is at h
 executed as ever.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
 
-from gateway.execution.completion import Complete
 from gateway.execution.forms import Form
-from gateway.execution.kept import Kept, Mould, encode
+from gateway.execution.kept import Kept, encode
 from gateway.execution.lookup import Lookup
+from gateway.execution.telling import Telling
 from personalization.events import Drawn
 from resolvers.caching.cache import FragmentCache
 from resolvers.caching.cell import Cell
 from resolvers.plans import Plan, Turn
-
-MOULDS: Final = 64
-"""Of so many kinds of values of a field the JSON is remembered: actions, times the policies of the last minutes."""
 
 OWN_KEYS: Final = 16
 """So many keys of a viewer are remembered with who they are."""
@@ -39,14 +37,19 @@ class AtOnce:
     decided: Sequence[Drawn]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class OwnKey:
-    """The key of a value that depends on who asks: `read` are the values of `audience`, theirs to be filled in."""
+    """The key of a value that depends on who asks."""
 
-    lookup: Lookup
-    form: Form
-    audience: tuple[str, ...]
-    read: tuple[object, ...]
+    __slots__ = ("_form", "_places", "_row", "_values")
+
+    def __init__(
+        self, form: Form, values: Mapping[str, object], audience: Sequence[str], read: Sequence[object]
+    ) -> None:
+        """`values` are those of the variables, `read` those of the members in `audience`, theirs to be filled in."""
+        self._form = form
+        self._values = values
+        self._row = [orjson.dumps(audience), *map(orjson.dumps, read)]
+        self._places = [audience.index(name) + 1 if name in audience else None for name in (SUBJECT, SESSION)]
 
     def of(self, turn: Turn) -> bytes:
         """The key for whoever asks."""
@@ -58,9 +61,13 @@ class OwnKey:
         return key
 
     def _made(self, turn: Turn) -> bytes:
-        own = {SUBJECT: turn.subject, SESSION: turn.session}
-        read = [own.get(name, value) for name, value in zip(self.audience, self.read, strict=True)]
-        return self.lookup.key_of(self.form, self.audience, read)
+        """As `Lookup.key_of`, of which most is the same for everyone."""
+        row, (subject, session) = self._row.copy(), self._places
+        if subject is not None:
+            row[subject] = orjson.dumps(turn.subject)
+        if session is not None:
+            row[session] = orjson.dumps(turn.session)
+        return self._form.key(b"[%b,[%b]]" % (row[0], b",".join(row[1:])), self._values)
 
 
 Make = Callable[[Turn, bytes], bytes | None]
@@ -86,28 +93,17 @@ class KeptStep:
 class PlannedStep:
     """A root field whose value a plan gives."""
 
-    __slots__ = ("_complete", "_moulds", "_plan", "place")
+    __slots__ = ("_plan", "_telling", "place")
 
-    def __init__(self, place: int, plan: Plan, complete: Complete) -> None:
+    def __init__(self, place: int, plan: Plan, telling: Telling) -> None:
         self.place = place
         self._plan = plan
-        self._complete = complete
-        self._moulds: dict[Hashable, Mould] = {}
+        self._telling = telling
 
     def text(self, turn: Turn) -> bytes | None:
         """The value as JSON; None where the plan has none."""
         given = self._plan.given(turn)
-        if given is None:
-            return None
-        alike = given.alike
-        if alike is None:
-            return encode(self._complete(given.value))
-        mould = self._moulds.get(alike)
-        if mould is None:
-            if len(self._moulds) >= MOULDS:
-                self._moulds.clear()
-            mould = self._moulds[alike] = Mould(self._complete(given.value), given.own, given.kept)
-        return mould.filled(given.own, given.kept)
+        return self._telling.text(given) if given is not None else None
 
     def settle(self) -> None:
         """Count what was given since the last time."""

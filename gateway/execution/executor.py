@@ -4,7 +4,7 @@ What may be kept is decided by `@cacheControl` (gateway/execution/forms.py). Eve
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -15,8 +15,6 @@ from graphql import (
     GraphQLObjectType,
     GraphQLResolveInfo,
     get_named_type,
-    get_nullable_type,
-    is_list_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.values import get_argument_values
@@ -24,15 +22,16 @@ from graphql.pyutils import Path
 
 from gateway.execution.forms import CONTEXT, Form, Forms
 from gateway.execution.keeping import NOT_ALLOWED, PRIVATE, Keeping, Unit
-from gateway.execution.kept import Kept, encode
-from gateway.execution.leaves import Complete
+from gateway.execution.kept import Kept, Told
 from gateway.execution.lookup import Left, Lookup, Place
 from gateway.execution.making import MakingExecutor
+from gateway.execution.telling import Telling, listed
 from resolvers.cache_control import CacheScope
+from resolvers.caching.cache import Made
 from resolvers.caching.cell import Cell
 from resolvers.context import Context
 from resolvers.observing import AUDIENCE, Reads
-from resolvers.plans import Plan, Turn
+from resolvers.plans import GivenList, Plan, Turn
 from resolvers.schema import CONVERT
 from resolvers.visit import Visit
 
@@ -66,6 +65,10 @@ class KeepingExecutor(MakingExecutor):
     def form_of(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Form:
         """The form of a field."""
         return self.forms.of_field(self, parent, details)
+
+    def form_of_object(self, type_: GraphQLObjectType, details: FieldDetailsList) -> Form:
+        """The form of what is selected on an object."""
+        return self.forms.of_object(self, type_, details)
 
     def execute_field(
         self,
@@ -283,39 +286,46 @@ class KeepingExecutor(MakingExecutor):
         filling = self._anew(visit)._filling
         return await filling(place.form, place.parent, source, place.details, place.path, None)
 
-    def field_of_kept(self, source: Any, place: Place, key: bytes, left: Left) -> Kept | None:
+    def field_of_kept(self, ids: Sequence[str], place: Place, key: bytes, left: Left) -> Told | None:
         """What `Maker` promises."""
-        self.begin()
-        type_ = get_nullable_type(place.parent.fields[place.identified.field].type)
-        item = cast("GraphQLObjectType", get_named_type(type_))
-        identify = self.keeping.kinds.entities.get(item.name)
-        if identify is None or not is_list_type(type_):
+        entities = place.entities
+        if entities is None:
             return None
-        form, values = self.forms.of_object(self, item, place.details), self.variable_values.coerced
-        entities = getattr(source, place.identified.field)
-        found = self.lookup.find_all(form, [form.key(identify(each).encode(), values) for each in entities])
+        self.begin()
+        found = self.lookup.find_all(entities, entities.keys(ids, self.variable_values.coerced), left)
         if found is None:
             return None
-        text = self._kept_later(place.form, key, Unit(Reads(AUDIENCE), {place.form.name}), found, left)
-        return Kept(Cell(key, place.form.name), text)
+        cells, texts = found
+        left.append(partial(self._keep_listed, place.form, key, cells, (self.began, self.epoch)))
+        return Told(listed(texts))
 
-    def planned(self, form: Form, plan: Plan, complete: Complete, turn: Turn, key: bytes) -> bytes | None:
-        """What a plan gives whoever asks, to be kept under their key; None where it gives nothing.
+    def planned(self, form: Form, plan: Plan, telling: Telling, turn: Turn, key: bytes) -> bytes | None:
+        """The list that a plan gives whoever asks, to be kept under their key; None where it gives none.
 
         For forms whose keys hold all that their values may depend on.
         """
         self.begin()
         given = plan.given(turn)
-        if given is None:
+        if not isinstance(given, GivenList):
             return None
-        unit = Unit(Reads(AUDIENCE), {form.name, *given.tags})
-        return self._kept_later(form, key, unit, complete(given.value), turn.left)
+        texts = telling.items(given)
+        turn.left.append(partial(self._keep_planned, form, key, given, texts, (self.began, self.epoch)))
+        return listed(texts)
 
-    def _kept_later(self, form: Form, key: bytes, unit: Unit, value: Any, left: Left) -> bytes:
-        """The JSON of a value that is kept when the answer is out, unless it is purged until then."""
+    def _keep_listed(self, form: Form, key: bytes, cells: Sequence[Cell], since: tuple[float, int]) -> None:
+        """Keep a list of what is kept, unless it was purged since then."""
         self.missed(form)
-        left.append(partial(self.keeping.cache.keep, key, form.name, self.made(form, unit, value)))
-        return encode(value)
+        parts = [b"[", *[b","] * (len(cells) - 1), b"]"] if cells else [b"[]"]
+        self.keeping.cache.keep(key, form.name, Made(parts, cells, frozenset({form.name}), form.life, *since))
+
+    def _keep_planned(
+        self, form: Form, key: bytes, given: GivenList, texts: Sequence[bytes], since: tuple[float, int]
+    ) -> None:
+        """Keep a list that a plan gave, unless it was purged since then."""
+        self.missed(form)
+        life = form.life.brief() if b"null" in texts else form.life
+        made = Made([listed(texts)], (), given.tags() | {form.name}, life, *since)
+        self.keeping.cache.keep(key, form.name, made)
 
     def _anew(self, visit: Visit) -> "KeepingExecutor":
         anew = self.for_visit(visit)

@@ -58,6 +58,12 @@ class Form:
         given = [values.get(name, _LEFT_OUT) for name in self.variables]
         return self.id + identity + b"\0" + orjson.dumps(given, default=repr, option=orjson.OPT_SORT_KEYS)
 
+    def keys(self, identities: Iterable[str], values: Mapping[str, Any]) -> list[bytes]:
+        """The keys of the values of several objects."""
+        form = self.id
+        given = self.key(b"", values)[len(form) :]
+        return [form + identity.encode() + given for identity in identities]
+
 
 _LEFT_OUT: dict[str, bool] = {"left out": True}
 
@@ -109,6 +115,7 @@ class Forms:
         self.subfields: dict[tuple[str, int], CollectedFields] = {}
         self.walks: dict[tuple[int, int], Any] = {}
         self.completions: dict[tuple[int, int], Any] = {}
+        self.moulds: dict[int, Any] = {}
         self.hope = 0
 
     def is_entity(self, type_: GraphQLNamedType) -> bool:

@@ -11,13 +11,22 @@ from resolvers.caching.cell import Cell
 _GAP: Final = b"\0"  # JSON never has one: in strings it is written \u0000
 
 
-class Kept:
-    """A value that is ready JSON. `cell` is where it is kept; that may be thrown out, the text is good here.
+class Told:
+    """A value that is ready JSON."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+
+class Kept(Told):
+    """A value that is kept. `cell` is where; that may be thrown out, the text is good here.
 
     `fresh` says that nobody has to make it anew yet.
     """
 
-    __slots__ = ("cell", "fresh", "text")
+    __slots__ = ("cell", "fresh")
 
     def __init__(self, cell: Cell, text: bytes, fresh: bool = True) -> None:
         self.cell = cell
@@ -48,12 +57,15 @@ def take_apart(value: object) -> tuple[Sequence[bytes], Sequence[Cell]]:
 
 
 class Mould:
-    """The JSON of a completed value, with room for what differs between values that are alike."""
+    """The JSON of a completed value, with room for what differs between values that are alike.
 
-    __slots__ = ("_kept", "_own", "_row")
+    `whole` is the JSON of all of them where nothing does.
+    """
 
-    def __init__(self, completed: object, own: str, kept: Mapping[str, object]) -> None:
-        """`own` is a text in the value that is found nowhere else in it, none when it is empty; `kept` stands in it."""
+    __slots__ = ("_kept", "_own", "_row", "whole")
+
+    def __init__(self, completed: object, own: Sequence[str], kept: Mapping[str, object]) -> None:
+        """`own` are texts that are found nowhere else in the value; `kept` stands in it."""
         names = {id(each): name for name, each in kept.items()}
         order: list[str] = []
 
@@ -62,28 +74,34 @@ class Mould:
             return orjson.Fragment(_GAP)
 
         self._row: list[bytes] = []
-        self._own: list[int] = []
+        self._own: list[tuple[int, int]] = []
         self._kept: list[tuple[int, str]] = []
         for number, part in enumerate(orjson.dumps(completed, default=gap).split(_GAP)):
             if number:
                 self._kept.append((len(self._row), order[number - 1]))
                 self._row.append(b"")
-            for nth, piece in enumerate(part.split(orjson.dumps(own)) if own else [part]):
-                if nth:
-                    self._own.append(len(self._row))
-                    self._row.append(b"")
-                self._row.append(piece)
+            self._split(part, [orjson.dumps(each) for each in own])
+        self.whole = b"".join(self._row) if not self._own and not self._kept else None
 
-    def filled(self, own: str, kept: Mapping[str, Any]) -> bytes:
+    def filled(self, own: Sequence[str], kept: Mapping[str, Any]) -> bytes:
         """The JSON of a value that is like the one it was made of."""
         row = self._row.copy()  # what stands in it is not held on to
-        if self._own:
-            text = encode_basestring(own).encode()  # as `orjson.dumps`, in a fifth of its time
-            for place in self._own:
-                row[place] = text
+        for place, which in self._own:
+            row[place] = encode_basestring(own[which]).encode()  # as `orjson.dumps`, in a fifth of its time
         for place, name in self._kept:
             row[place] = kept[name].text
         return b"".join(row)
+
+    def _split(self, part: bytes, own: Sequence[bytes], which: int = 0) -> None:
+        """Make room in a part for each text of its own."""
+        if which == len(own):
+            self._row.append(part)
+            return
+        for nth, piece in enumerate(part.split(own[which])):
+            if nth:
+                self._own.append((len(self._row), which))
+                self._row.append(b"")
+            self._split(piece, own, which + 1)
 
 
 def has_absence(value: object) -> bool:
@@ -92,7 +110,7 @@ def has_absence(value: object) -> bool:
 
 
 def _as_text(each: object) -> orjson.Fragment:
-    if isinstance(each, Kept):
+    if isinstance(each, Told):
         return orjson.Fragment(each.text)
     raise TypeError(f"a completed value holds a {type(each).__name__}")
 

@@ -26,6 +26,7 @@ from gateway.execution.forms import TYPENAME, Form
 from gateway.execution.keeping import PRIVATE
 from gateway.execution.kept import Kept
 from gateway.execution.lookup import Lookup
+from gateway.execution.telling import Moulds, Telling
 from personalization.errors import PersonaError
 from resolvers.cache_control import CacheScope
 from resolvers.context import Context, EffectiveContext
@@ -116,7 +117,7 @@ class Lanes:
             plan = fresh.planning(visit, fresh.name, context, fresh.arguments)
             if plan is None:
                 return None
-            planned.append(PlannedStep(place, plan, fresh.complete))
+            planned.append(PlannedStep(place, plan, _telling(fresh, executor)))
         if len(visit.contexts.used) > 1:  # they are told in the order in which the ordinary way comes by them
             return None
         return AnswerPlan(self._text, kept, planned, lookup, executor.keeping.cache, visit.extensions())
@@ -197,7 +198,13 @@ def _making(lane: KeptLane, visit: Visit, executor: KeepingExecutor) -> Make | N
     if not AUDIENCE.issubset(executor.lookup.audience(lane.form)):
         return None
     plan = fresh.planning(visit, fresh.name, _context_at_hand(lane.claimed, visit), fresh.arguments)
-    return partial(executor.planned, lane.form, plan, fresh.complete) if plan is not None else None
+    return partial(executor.planned, lane.form, plan, _telling(fresh, executor)) if plan is not None else None
+
+
+def _telling(lane: FreshLane, executor: KeepingExecutor) -> Telling:
+    """What tells the values of a field, the same way in all plans of it."""
+    known, node = executor.forms.moulds, lane.details[0].node
+    return Telling(lane.complete, known.setdefault(id(node), Moulds()) if len(lane.details) == 1 else Moulds())
 
 
 def _key_at_hand(lane: KeptLane, visit: Visit, lookup: Lookup) -> bytes | OwnKey | None:
@@ -209,7 +216,7 @@ def _key_at_hand(lane: KeptLane, visit: Visit, lookup: Lookup) -> bytes | OwnKey
     read = [getattr(context, name, None) for name in audience]
     if SELF.isdisjoint(audience):
         return lookup.key_of(lane.form, audience, read)
-    return OwnKey(lookup, lane.form, audience, tuple(read))
+    return OwnKey(lane.form, lookup.values, audience, read)
 
 
 def _context_at_hand(claimed: Context, visit: Visit) -> EffectiveContext | None:

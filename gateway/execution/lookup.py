@@ -8,17 +8,17 @@ from typing import Any, Protocol, cast
 
 import orjson
 import structlog
-from graphql import GraphQLObjectType, GraphQLSchema, get_named_type
+from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, get_named_type, get_nullable_type, is_list_type
 from graphql.execution.collect_fields import CollectedFields, FieldDetailsList
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 
 from gateway.execution.forms import Form
 from gateway.execution.keeping import PRIVATE, Identified, Keeping, Note
-from gateway.execution.kept import Kept
+from gateway.execution.kept import Kept, Told
 from resolvers.cache_control import CacheScope
 from resolvers.caching.cache import FragmentCache
-from resolvers.caching.cell import Cell
+from resolvers.caching.cell import Cell, texts_of
 from resolvers.context import Context, EffectiveContext
 from resolvers.errors import NotRenewed
 from resolvers.observing import MEMBERS
@@ -51,6 +51,10 @@ class Maker(Protocol):
         """The form of a field."""
         ...
 
+    def form_of_object(self, type_: GraphQLObjectType, details: FieldDetailsList) -> Form:
+        """The form of what is selected on an object."""
+        ...
+
     async def root_anew(
         self, visit: Visit, form: Form, details: FieldDetailsList, path: Path, *, from_nothing: bool = False
     ) -> Any:
@@ -61,14 +65,17 @@ class Maker(Protocol):
         """Make the field of an identified object and keep it."""
         ...
 
-    def field_of_kept(self, source: Any, place: "Place", key: bytes, left: Left) -> Kept | None:
-        """As `field_anew`, where all that it is made of is kept; otherwise None. To keep it is left to do."""
+    def field_of_kept(self, ids: Sequence[str], place: "Place", key: bytes, left: Left) -> Told | None:
+        """As `field_anew`, of entities of these ids that are all kept; otherwise None. To keep it is left to do."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where, below a root field, the field of an identified object stands."""
+    """Where, below a root field, the field of an identified object stands.
+
+    `entities` is the form of what is selected on entities, where the field lists some.
+    """
 
     name: str
     form: Form
@@ -76,6 +83,7 @@ class Place:
     identified: Identified
     details: FieldDetailsList
     path: Path
+    entities: Form | None
 
 
 class Lookup:
@@ -109,21 +117,23 @@ class Lookup:
             self.tell(form, "hit" if fresh else "stale", cell)
         return Kept(cell, text, fresh)
 
-    def find_all(self, form: Form, keys: Sequence[bytes]) -> list[Kept] | None:
-        """What is kept under all these keys and still good; None unless all of it is."""
-        cache, now, found, fresh = self._cache, self._cache.now(), list[Kept](), 0
-        for key in keys:
-            cell = cache.find(key)
-            text = cell.text(now) if cell is not None else None
-            if cell is None or text is None:
-                return None
-            kept = Kept(cell, text, cell.is_fresh(now))
-            fresh += kept.fresh
-            found.append(kept)
-        for state, times in (("hit", fresh), ("stale", len(found) - fresh)):
+    def find_all(self, form: Form, keys: Sequence[bytes], left: Left) -> tuple[Sequence[Cell], Sequence[bytes]] | None:
+        """What is kept under all these keys and its texts; None unless all of it is good. To count it is left to do."""
+        peek, now = self._cache.peek, self._cache.now()
+        cells = [cell for key in keys if (cell := peek(key)) is not None]
+        texts = texts_of(cells, now) if len(cells) == len(keys) else None
+        if texts is None:
+            return None
+        left.append(partial(self._count, form, cells, now))
+        return cells, texts
+
+    def _count(self, form: Form, cells: Sequence[Cell], now: float) -> None:
+        for cell in cells:
+            self._cache.find(cell.key)
+        fresh = sum(cell.is_fresh(now) for cell in cells)
+        for state, times in (("hit", fresh), ("stale", len(cells) - fresh)):
             if times:
-                cache.metrics.looked(form.name, state, times)
-        return found
+                self._cache.metrics.looked(form.name, state, times)
 
     def found(self, form: Form, key: bytes, details: FieldDetailsList, path: Path) -> Kept | None:
         """What is kept of a root field; if it is stale, it is made anew in the background."""
@@ -172,9 +182,19 @@ class Lookup:
         """Have what is stale of an identified object made anew in the background."""
         self._cache.renew(cell, partial(self._refill, identity, place))
 
-    def fill(self, filled: object, left: Left, place: Place, key: bytes) -> Kept | None:
-        """The field of an identified object, made of what is kept; None where more is needed."""
-        return self._maker.field_of_kept(filled, place, key, left) if not self._cache.has_second_tier else None
+    def fill(
+        self, ids: Sequence[str], left: Left, places: Sequence[tuple[Place, bytes]]
+    ) -> Mapping[str, object] | None:
+        """The field of an identified object at these places, of entities that are kept; None where more is needed."""
+        if self._cache.has_second_tier:
+            return None
+        found: dict[str, object] = {}
+        for place, key in places:
+            told = self._maker.field_of_kept(ids, place, key, left)
+            if told is None:
+                return None
+            found[place.name] = told
+        return found or None
 
     def everyones_key(self, form: Form) -> bytes:
         """The key of a value for those who claim no context."""
@@ -198,7 +218,12 @@ class Lookup:
 
     def key_of(self, form: Form, audience: Sequence[str], read: Sequence[object]) -> bytes:
         """The key for those of whom these members were read, as these values."""
-        return form.key(orjson.dumps([audience, read]), self._maker.variable_values.coerced)
+        return form.key(orjson.dumps([audience, read]), self.values)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values of the operation's variables."""
+        return self._maker.variable_values.coerced
 
     def audience(self, form: Form) -> tuple[str, ...]:
         """The members that values of a form depend on, as far as is known."""
@@ -228,11 +253,24 @@ class Lookup:
         type_ = cast("GraphQLObjectType", get_named_type(definition.type))
         identified, above = maker.keeping.kinds.identified[type_.name], Path(None, root, query.name)
         places = maker.places[(root, field)] = tuple(
-            Place(name, maker.form_of(type_, below), type_, identified, below, Path(above, name, type_.name))
+            Place(
+                name,
+                maker.form_of(type_, below),
+                type_,
+                identified,
+                below,
+                Path(above, name, type_.name),
+                self._entities(type_.fields[field], below),
+            )
             for name, below in maker.collect_subfields(type_, details).grouped_field_set.items()
             if below[0].node.name.value == field
         )
         return places
+
+    def _entities(self, field: GraphQLField, details: FieldDetailsList) -> Form | None:
+        item = cast("GraphQLObjectType", get_named_type(field.type))
+        lists = is_list_type(get_nullable_type(field.type)) and item.name in self._maker.keeping.kinds.entities
+        return self._maker.form_of_object(item, details) if lists else None
 
     async def _renew(self, form: Form, details: FieldDetailsList, path: Path) -> None:
         async with self._again() as visit:
@@ -273,15 +311,9 @@ class _Ready:
         self._places = places
 
     def __call__(self) -> Mapping[str, object] | None:
-        return self._each(partial(self._lookup.ready, self._identity))
-
-    def fill(self, filled: object, left: Left) -> Mapping[str, object] | None:
-        return self._each(partial(self._lookup.fill, filled, left))
-
-    def _each(self, get: Callable[[Place, bytes], Kept | None]) -> Mapping[str, object] | None:
         found: dict[str, object] = {}
         for place, key in self._places:
-            kept = get(place, key)
+            kept = self._lookup.ready(self._identity, place, key)
             if kept is None:
                 return None
             found[place.name] = kept
@@ -313,6 +345,9 @@ class _Standing(_Ready):
             served[fresh] += 1
             found[place.name] = Kept(cell, text, fresh)
         return found or None
+
+    def fill(self, ids: Sequence[str], left: Left) -> Mapping[str, object] | None:
+        return self._lookup.fill(ids, left, self._places)
 
     def settle(self) -> None:
         for (place, _), served in zip(self._places, self._served, strict=True):

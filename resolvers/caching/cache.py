@@ -12,7 +12,7 @@ from cachetools import LRUCache
 
 from personalization.clock import Clock
 from personalization.listeners import Listeners
-from resolvers.caching.cell import Cell
+from resolvers.caching.cell import DEAD, Cell
 from resolvers.caching.memory import MemoryTier
 from resolvers.caching.metrics import CacheMetrics
 from resolvers.caching.shared import SharedTier
@@ -67,6 +67,16 @@ class Made:
     epoch: int
 
 
+@dataclass(slots=True)
+class _Joined:
+    """A text that was put together of cells of these fields, when so much had changed of them; None the first time."""
+
+    fields: Sequence[str]
+    changes: int
+    until: float = DEAD
+    text: bytes | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Purge:
     """A purge: the epoch that it began, and when."""
@@ -79,8 +89,8 @@ class FragmentCache:
     """Kept JSON by key, in memory and, when there is one, in a second tier.
 
     Everything is decided on one event loop; nothing here waits, save `fetch`, `purge` and `aclose`. `find` gives the
-    cell under a key; whether it is still good says its `text`. Each purge begins an `epoch`; `lore` is another number
-    whenever something else is known of audiences.
+    cell under a key; `peek` does, and does not count as a use. Whether it is still good says its `text`. Each purge
+    begins an `epoch`; `lore` is another number whenever something else is known of audiences.
     """
 
     def __init__(
@@ -96,6 +106,7 @@ class FragmentCache:
         self.memory = memory
         self.now = clock.monotonic
         self.find = memory.find
+        self.peek = memory.peek
         self._shared = shared
         self._chance = chance or Random()  # noqa: S311 - chance spreads expiry, it guards nothing
         self._flights: dict[bytes, asyncio.Future[None]] = {}
@@ -106,25 +117,22 @@ class FragmentCache:
         self._listeners: Listeners[Callable[[], None]] = Listeners()
         self._purges: dict[str, _Purge] = {}
         self._cleared = _Purge(0, float("-inf"))
-        self._joined: dict[Cell, tuple[float, bytes]] = {}
-        self._joined_at = -1
+        self._joined: dict[Cell, _Joined] = {}
         self._audiences: LRUCache[bytes, tuple[str, ...]] = LRUCache(_KNOWN_AUDIENCES)
 
     def text(self, cell: Cell, now: float) -> bytes | None:
-        """As the cell's own `text`. What was put together twice is remembered until anything in memory changes."""
+        """As the cell's own `text`. What was put together twice is remembered until anything of its fields changes."""
         if not cell.holes:
             return cell.text(now)
-        joined, changes = self._joined, self.memory.changes
-        if changes != self._joined_at:
-            self._joined_at = changes
-            joined.clear()
+        known = self._joined.get(cell)
+        if known is None or known.changes != self._changes_of(known.fields):
+            self._begin_joining(cell)
             return cell.text(now)
-        known = joined.get(cell)
-        if known is not None and now < known[0]:
-            return known[1]
+        if now < known.until:
+            return known.text
         text = cell.text(now)
-        if text is not None and len(text) <= LONGEST_JOINED and len(joined) < MOST_JOINED:
-            joined[cell] = cell.good_through(), text
+        if text is not None and len(text) <= LONGEST_JOINED:
+            known.until, known.text = cell.good_through(), text
         return text
 
     async def fetch(self, keys: Sequence[bytes]) -> None:
@@ -261,6 +269,15 @@ class FragmentCache:
             _log.warning("cache_renewal_failed", field=field, reason=type(error).__name__)
         else:
             self.metrics.renewed(field, "ok")
+
+    def _begin_joining(self, cell: Cell) -> None:
+        if len(self._joined) >= MOST_JOINED:
+            del self._joined[next(iter(self._joined))]
+        fields = tuple(cell.fields())
+        self._joined[cell] = _Joined(fields, self._changes_of(fields))
+
+    def _changes_of(self, fields: Iterable[str]) -> int:
+        return sum(map(self.memory.changes.__getitem__, fields))
 
     def _begin_epoch(self) -> None:
         self.epoch += 1

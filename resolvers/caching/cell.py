@@ -77,11 +77,11 @@ class Cell:
             return None
         if not self.holes:
             return self.parts[0]
-        filled = [hole.text(now) if hole.holes else hole.parts[0] for hole in self.holes if now < hole.stale_until]
-        if len(filled) != len(self.holes) or None in filled:
+        filled = texts_of(self.holes, now)
+        if filled is None:
             return None
         row = self._row
-        row[1::2] = filled  # type: ignore[assignment] # none of them is None
+        row[1::2] = filled
         return b"".join(row)
 
     def is_fresh(self, now: float) -> bool:
@@ -100,9 +100,19 @@ class Cell:
         """Until when it and all in it may be served."""
         return min((self.stale_until, *(hole.good_through() for hole in self.holes)))
 
+    def fields(self) -> set[str]:
+        """Its field, and those of all in it."""
+        return {self.field}.union(*(hole.fields() if hole.holes else (hole.field,) for hole in self.holes))
+
     def oldest(self) -> float:
         """When the oldest part of it was made."""
         return min((self.made_at, *(hole.oldest() for hole in self.holes))) if self.holes else self.made_at
+
+
+def texts_of(cells: Sequence[Cell], now: float) -> Sequence[bytes] | None:
+    """The JSON of each of these cells; None unless all of them are good."""
+    texts = [cell.text(now) if cell.holes else cell.parts[0] for cell in cells if now < cell.stale_until]
+    return texts if len(texts) == len(cells) and None not in texts else None  # type: ignore[return-value]
 
 
 def size_of(cell: Cell) -> int:

@@ -1,10 +1,9 @@
 """The tier in this process: bounded in bytes, least valuable out first, and no field may take it all."""
 
+from collections import defaultdict
 from operator import attrgetter
 from random import Random
 from typing import Final
-
-from cachetools import Cache
 
 from resolvers.caching.cell import Cell
 from resolvers.caching.metrics import CacheMetrics
@@ -29,11 +28,15 @@ class MemoryTier:
     a new key only when it is asked for a second time within a while, so that a flood of keys that are asked for once
     passes by.
 
-    `changes` is another number whenever a cell comes or goes.
+    `peek` gives the cell under a key as `find` does, and does not count as a use.
+    `changes` of a field is another number whenever one of its cells comes or goes.
     """
 
     def __init__(self, budget: int, metrics: CacheMetrics, chance: Random | None = None) -> None:
-        self._cells = _Ranked(budget, self)
+        self._budget = budget
+        self._held = 0
+        self._cells: dict[bytes, Cell] = {}
+        self.peek = self._cells.get
         self._metrics = metrics
         self._chance = chance or Random()  # noqa: S311 - chance picks what to forget, not secrets
         self._lowest = 0.0
@@ -41,7 +44,7 @@ class MemoryTier:
         self._by_field: dict[str, list[Cell]] = {}
         self._bytes: dict[str, int] = {}
         self._by_tag: dict[str, set[Cell]] = {}
-        self.changes = 0
+        self.changes: defaultdict[str, int] = defaultdict(int)
         self._seen: set[int] = set()
         self._seen_before: set[int] = set()
 
@@ -51,7 +54,7 @@ class MemoryTier:
     @property
     def held(self) -> int:
         """Bytes held."""
-        return int(self._cells.currsize)
+        return self._held
 
     def held_by(self, field: str) -> int:
         """Bytes held by the entries of one field."""
@@ -59,9 +62,8 @@ class MemoryTier:
 
     def find(self, key: bytes) -> Cell | None:
         """The cell under this key, good or not; to ask for it counts as a use."""
-        try:  # a third of what `get` of cachetools takes
-            cell = self._cells[key]
-        except KeyError:
+        cell = self._cells.get(key)
+        if cell is None:
             return None
         cell.uses += 1
         cell.rank = self._lowest + cell.uses * cell.cost / cell.size  # `_rank`, where each call counts
@@ -124,11 +126,11 @@ class MemoryTier:
         lowest.kill()
 
     def _admits(self, cell: Cell) -> bool:
-        budget = self._cells.maxsize
-        if cell.size > budget * SHARE:
+        most = self._budget * SHARE
+        if cell.size > most:
             return False
-        room = self._cells.currsize + cell.size <= budget
-        if room and self._bytes.get(cell.field, 0) + cell.size <= budget * SHARE:
+        room = self._held + cell.size <= self._budget
+        if room and self._bytes.get(cell.field, 0) + cell.size <= most:
             return True
         mark = hash(cell.key)
         if mark in self._seen or mark in self._seen_before:
@@ -139,12 +141,13 @@ class MemoryTier:
         return False
 
     def _make_room_in(self, field: str, size: int) -> None:
-        most = self._cells.maxsize * SHARE
-        while self._bytes.get(field, 0) + size > most:
+        while self._bytes.get(field, 0) + size > self._budget * SHARE:
             self.evict_lowest(self._by_field[field])
+        while self._held + size > self._budget:
+            self.evict_lowest()
 
     def _index(self, cell: Cell) -> None:
-        self.changes += 1
+        self.changes[cell.field] += 1
         siblings = self._by_field.setdefault(cell.field, [])
         cell.place = (len(self._everywhere), len(siblings))
         self._everywhere.append(cell)
@@ -157,7 +160,7 @@ class MemoryTier:
         self._weigh(cell.field, cell.size)
 
     def _drop(self, cell: Cell) -> None:
-        self.changes += 1
+        self.changes[cell.field] += 1
         del self._cells[cell.key]
         everywhere, among = cell.place
         _close_gap(self._everywhere, everywhere, 0)
@@ -170,6 +173,7 @@ class MemoryTier:
         self._weigh(cell.field, -cell.size)
 
     def _weigh(self, field: str, change: int) -> None:
+        self._held += change
         self._bytes[field] = self._bytes.get(field, 0) + change
         self._metrics.holds(field, self._bytes[field], len(self._by_field[field]))
 
@@ -185,25 +189,8 @@ class MemoryTier:
         return self._lowest + cell.uses * cell.cost / cell.size
 
 
-class _Ranked(Cache[bytes, Cell]):
-    """cachetools keeps the account of bytes and asks for room; the tier says who has to go."""
-
-    def __init__(self, budget: int, tier: MemoryTier) -> None:
-        super().__init__(budget, getsizeof=_size_of)
-        self._tier = tier
-
-    def popitem(self) -> tuple[bytes, Cell]:
-        """Make room; asked by cachetools until there is enough."""
-        self._tier.evict_lowest()
-        return b"", Cell(b"", "")
-
-
 def _close_gap(cells: list[Cell], place: int, which: int) -> None:
     last = cells.pop()
     if place < len(cells):
         cells[place] = last
         last.place = (place, last.place[1]) if which == 0 else (last.place[0], place)
-
-
-def _size_of(cell: Cell) -> int:
-    return cell.size

@@ -171,11 +171,10 @@ class EmbeddedSource:
         records = await self._recorded(ids, "reading products of shelves", deadline)
         return [tuple(records[key].product for key in shelf) for shelf in wanted]
 
-    def shelf_at_hand(self, query: ShelfQuery) -> tuple[Product, ...] | None:
-        """A ranked list that is remembered, with all its products."""
+    def shelf_at_hand(self, query: ShelfQuery) -> Sequence[str] | None:
+        """The ids of a ranked list that is remembered."""
         try:
-            shelf = self._shelves[self._shelf_key(query)]
-            return tuple([self._records[key].product for key in shelf[: max(0, query.limit)]])
+            return self._shelves[self._shelf_key(query)][: max(0, query.limit)]
         except (KeyError, UnknownCategory):
             return None
 

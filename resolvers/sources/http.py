@@ -91,7 +91,7 @@ class HttpSource:
         with contract.answer_of("shelves"):
             return contract.parse_each(answer, contract.many(contract.parse_product), len(queries))
 
-    def shelf_at_hand(self, query: ShelfQuery) -> tuple[Product, ...] | None:
+    def shelf_at_hand(self, query: ShelfQuery) -> Sequence[str] | None:
         return None
 
     async def customers(self, ids: Sequence[str], deadline: Deadline) -> Sequence[Customer | None]:

@@ -138,7 +138,7 @@ class OscarSource:
         """Ranked lists, from the index; without orders to rank by, in catalogue order. Raises `UnknownCategory`."""
         return await self._index.ask(lambda index: [index.shelf(query) for query in queries], deadline)
 
-    def shelf_at_hand(self, query: ShelfQuery) -> tuple[Product, ...] | None:
+    def shelf_at_hand(self, query: ShelfQuery) -> Sequence[str] | None:
         """None: the index may have to be built first."""
         return None
 

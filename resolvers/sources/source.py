@@ -226,8 +226,8 @@ class CommerceSource(Protocol):
         """Ranked lists, one for each query. Raises `UnknownCategory`."""
         ...
 
-    def shelf_at_hand(self, query: ShelfQuery) -> tuple[Product, ...] | None:
-        """A ranked list that nobody has to wait for; None where it would have to be read, or cannot be."""
+    def shelf_at_hand(self, query: ShelfQuery) -> Sequence[str] | None:
+        """The ids of a ranked list that nobody has to wait for; None where it would have to be read, or cannot be."""
         ...
 
     async def customers(self, ids: Sequence[str], deadline: Deadline) -> Sequence[Customer | None]:

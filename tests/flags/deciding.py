@@ -96,6 +96,11 @@ class Deciding:
             if each.name == "gateway_decisions_total" and each.labels["placement"] == placement
         )
 
+    def counted(self) -> float:
+        """How many evaluations were counted, whoever decided."""
+        samples = (each for metric in self.registry.collect() for each in metric.samples)
+        return sum(each.value for each in samples if each.name == "gateway_flag_evaluations_total")
+
 
 def deciding(
     policy: Policy | None = None, sticky: StickyDecisions | None = None, *, capacity: int = 100_000

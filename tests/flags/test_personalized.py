@@ -334,6 +334,36 @@ ASKS = st.builds(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(ASKS, min_size=1, max_size=30), st.floats(0, 1), st.booleans())
+async def test_what_is_at_hand_is_what_is_answered_and_given_once(
+    tmp_path: Path, asks: list[Ask], holdback: float, broken: bool
+) -> None:
+    """Regular flags, one that others require, and one that is decided about; asked again, a decision is at hand."""
+    parts = deciding(Breaks() if broken else None)
+    flags = flags_of(
+        tmp_path,
+        hero=personalized({"if": [BUILDER, "v2", None]}, {"holdback": holdback}),
+        first=flag({"if": [BUILDER, "v2", "off"]}),
+        second=flag({"if": [BUILDER, None, "v2"]}, metadata={"requires": "first"}),
+    )
+    keys = ["second", "hero", "nobody", "first"]
+    for ask in asks:
+        answers = await parts.flags.answer(flags, keys, ask)
+        before, counted = len(parts.given.exposures), parts.counted()
+        giving = parts.flags.at_hand(flags, keys, ask)
+        assert (len(parts.given.exposures), parts.counted()) == (before, counted), "nothing is given yet"
+        if giving is None:
+            assert (broken, answers[1].decision) == (True, None), "nothing was decided"
+            continue
+        expected = [(each.evaluation, each.decision) for each in answers]
+        assert [(each.evaluation, each.decision) for each in giving.answers] == expected
+        ids = giving.ids()
+        assert [each is None for each in ids] == [each.exposure_id is None for each in answers]
+        assert parts.counted() == counted + len(keys)
+        assert (giving.ids(), parts.counted()) == (ids, counted + len(keys))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(ASKS, min_size=1, max_size=30), st.floats(0, 1), st.booleans())
 async def test_whatever_is_asked_an_answer_keeps_every_bound(
     tmp_path: Path, asks: list[Ask], holdback: float, broken: bool
 ) -> None:

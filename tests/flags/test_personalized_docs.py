@@ -21,8 +21,8 @@ def test_the_example_is_a_personalized_flag(tmp_path: Path) -> None:
     terms = terms_of(definition)
     assert terms is not None
     assert (terms.floor, terms.holdback) == (0.05, 0.05)
-    assert terms.variants_for(definition, "VISITOR") == ("v1", "v2")
-    assert terms.variants_for(definition, "CONSULTANT") == ("v1", "v2", "v3")
+    assert terms.variants_for("VISITOR") == ("v1", "v2")
+    assert terms.variants_for("CONSULTANT") == ("v1", "v2", "v3")
 
 
 def test_the_layers_are_listed_in_their_order() -> None:

@@ -71,9 +71,9 @@ def _wider(rule: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     ).map(list)
     return st.one_of(
         _some(rule, 1, 6).map(lambda parts: {"if": parts}),
-        *(_many(op, rule) for op in ("and", "or", "cat", "merge", "min", "max")),
+        *(_many(op, rule) for op in ("and", "or", "cat", "merge", "min", "max", "===", "!==")),
         *(_op(op, rule, rule) for op in ("==", "!=", "===", "!==", "<", "<=", ">", ">=", "+", "*", "-", "/", "%")),
-        *(_op(op, rule, texts) for op in ("==", "!=", "starts_with", "ends_with", "in")),
+        *(_op(op, rule, texts) for op in ("==", "!=", "===", "!==", "starts_with", "ends_with", "in")),
         *(_op(op, rule, rule) for op in ("starts_with", "substr")),
         *(_op(op, rule) for op in ("!", "!!", "-")),
         *(_op(op, lists, item_rules) for op in ("map", "filter", "some", "all", "none")),

@@ -5,6 +5,8 @@ from operator import attrgetter
 from random import Random
 from typing import Final
 
+from cachetools import Cache
+
 from resolvers.caching.cell import Cell
 from resolvers.caching.metrics import CacheMetrics
 
@@ -33,10 +35,9 @@ class MemoryTier:
     """
 
     def __init__(self, budget: int, metrics: CacheMetrics, chance: Random | None = None) -> None:
-        self._budget = budget
-        self._held = 0
-        self._cells: dict[bytes, Cell] = {}
-        self.peek = self._cells.get
+        self._cells = _Ranked(budget, self)
+        self._by_key: dict[bytes, Cell] = {}  # the same, found without a call of Python code
+        self.peek = self._by_key.get
         self._metrics = metrics
         self._chance = chance or Random()  # noqa: S311 - chance picks what to forget, not secrets
         self._lowest = 0.0
@@ -54,7 +55,7 @@ class MemoryTier:
     @property
     def held(self) -> int:
         """Bytes held."""
-        return self._held
+        return int(self._cells.currsize)
 
     def held_by(self, field: str) -> int:
         """Bytes held by the entries of one field."""
@@ -62,7 +63,7 @@ class MemoryTier:
 
     def find(self, key: bytes) -> Cell | None:
         """The cell under this key, good or not; to ask for it counts as a use."""
-        cell = self._cells.get(key)
+        cell = self._by_key.get(key)
         if cell is None:
             return None
         cell.uses += 1
@@ -77,14 +78,14 @@ class MemoryTier:
 
     def take(self, key: bytes) -> Cell | None:
         """Take the cell of a key out, alive, to be filled anew and kept again: whoever holds it sees the new value."""
-        cell = self._cells.get(key)
+        cell = self._by_key.get(key)
         if cell is not None:
             self._drop(cell)
         return cell
 
     def keep(self, cell: Cell) -> bool:
         """Keep a filled cell, in place of what its key had; False when there is no room for it."""
-        known = self._cells.get(cell.key)
+        known = self._by_key.get(cell.key)
         if known is not None:
             self._drop(known)
         if not self._admits(cell):
@@ -126,11 +127,11 @@ class MemoryTier:
         lowest.kill()
 
     def _admits(self, cell: Cell) -> bool:
-        most = self._budget * SHARE
-        if cell.size > most:
+        budget = self._cells.maxsize
+        if cell.size > budget * SHARE:
             return False
-        room = self._held + cell.size <= self._budget
-        if room and self._bytes.get(cell.field, 0) + cell.size <= most:
+        room = self._cells.currsize + cell.size <= budget
+        if room and self._bytes.get(cell.field, 0) + cell.size <= budget * SHARE:
             return True
         mark = hash(cell.key)
         if mark in self._seen or mark in self._seen_before:
@@ -141,13 +142,13 @@ class MemoryTier:
         return False
 
     def _make_room_in(self, field: str, size: int) -> None:
-        while self._bytes.get(field, 0) + size > self._budget * SHARE:
+        most = self._cells.maxsize * SHARE
+        while self._bytes.get(field, 0) + size > most:
             self.evict_lowest(self._by_field[field])
-        while self._held + size > self._budget:
-            self.evict_lowest()
 
     def _index(self, cell: Cell) -> None:
         self.changes[cell.field] += 1
+        self._by_key[cell.key] = cell
         siblings = self._by_field.setdefault(cell.field, [])
         cell.place = (len(self._everywhere), len(siblings))
         self._everywhere.append(cell)
@@ -162,6 +163,7 @@ class MemoryTier:
     def _drop(self, cell: Cell) -> None:
         self.changes[cell.field] += 1
         del self._cells[cell.key]
+        del self._by_key[cell.key]
         everywhere, among = cell.place
         _close_gap(self._everywhere, everywhere, 0)
         _close_gap(self._by_field[cell.field], among, 1)
@@ -173,7 +175,6 @@ class MemoryTier:
         self._weigh(cell.field, -cell.size)
 
     def _weigh(self, field: str, change: int) -> None:
-        self._held += change
         self._bytes[field] = self._bytes.get(field, 0) + change
         self._metrics.holds(field, self._bytes[field], len(self._by_field[field]))
 
@@ -187,6 +188,23 @@ class MemoryTier:
 
     def _rank(self, cell: Cell) -> float:
         return self._lowest + cell.uses * cell.cost / cell.size
+
+
+class _Ranked(Cache[bytes, Cell]):
+    """cachetools keeps the account of bytes and asks for room; the tier says who has to go."""
+
+    def __init__(self, budget: int, tier: MemoryTier) -> None:
+        super().__init__(budget, getsizeof=_size_of)
+        self._tier = tier
+
+    def popitem(self) -> tuple[bytes, Cell]:
+        """Make room; asked by cachetools until there is enough."""
+        self._tier.evict_lowest()
+        return b"", Cell(b"", "")
+
+
+def _size_of(cell: Cell) -> int:
+    return cell.size
 
 
 def _close_gap(cells: list[Cell], place: int, which: int) -> None:

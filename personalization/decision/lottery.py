@@ -43,10 +43,11 @@ class Lot:
     `distribution` is a normalized one, of one length with the actions.
     """
 
-    __slots__ = ("_bounds", "_chances", "_distribution", "_mode", "_policy", "_question")
+    __slots__ = ("_actions", "_bounds", "_chances", "_context", "_distribution", "_mode", "_policy")
 
     def __init__(self, question: Question, mode: DecisionMode, policy: str, distribution: tuple[float, ...]) -> None:
-        self._question = question
+        self._context = question.context
+        self._actions = question.actions
         self._mode = mode
         self._policy = policy
         self._distribution = distribution
@@ -60,12 +61,11 @@ class Lot:
         return Drawn(decision_id, at, chance, asker.subject, asker.session, asker.trace_id)
 
     def _chance(self, index: int) -> Chance:
-        actions = self._question.actions
         chance = self._chances[index] = Chance(
-            context=self._question.context,
-            actions=actions,
+            context=self._context,
+            actions=self._actions,
             distribution=self._distribution,
-            action=actions[index],
+            action=self._actions[index],
             probability=self._distribution[index],
             policy=self._policy,
             mode=self._mode,
@@ -109,6 +109,6 @@ class Lottery:
 
     def _lot_of(self, mode: DecisionMode, policy: Policy) -> Lot | None:
         try:
-            return Lot(self._question, mode, policy.version, self._service.distribution(self._question, policy))
+            return self._service.lot(self._question, policy, mode)
         except Exception:  # whatever it is: who draws each time says so each time, and falls back
             return None

@@ -15,7 +15,7 @@ from personalization.bandit.sampling import floored, normalized
 from personalization.clock import Clock
 from personalization.decision.conduct import Conduct
 from personalization.decision.journal import DecisionJournal
-from personalization.decision.known_distributions import KnownDistributions
+from personalization.decision.known_lots import KnownLots
 from personalization.decision.live_policy import LivePolicies, LivePolicy
 from personalization.decision.lottery import Asker, Lot, Lottery
 from personalization.decision.question import Question
@@ -76,7 +76,7 @@ class DecisionService:
         self._ids = ids
         self._tracer = tracer
         self._metrics = _DecisionMetrics(registry)
-        self._known = KnownDistributions()
+        self._known = KnownLots()
         self._held: dict[str, bool] = {}
 
     @property
@@ -274,24 +274,24 @@ class DecisionService:
             live.observe_agreement(given[question.actions.index(default)])
         return self._certain(question, self._ids(), default, DecisionMode.APPRENTICE, IMITATED)
 
-    def distribution(self, question: Question, policy: Policy) -> tuple[float, ...]:
-        """What the policy gives, mixed with an even one where an action is below the floor. Raises whatever it does."""
+    def lot(self, question: Question, policy: Policy, mode: DecisionMode) -> Lot:
+        """What is drawn from. Raises whatever the policy does."""
         known = self._known.of(policy, shelf=is_shelf(question.context.placement))
-        asked = (question.context, question.actions, question.floor)
-        distribution = known.get(asked)
-        if distribution is None:
-            distribution = known[asked] = self._asked(question, policy)
-        return distribution
+        asked = (mode, question.context, question.actions, question.floor)
+        lot = known.get(asked)
+        if lot is None:
+            lot = known[asked] = Lot(question, mode, policy.version, self._distribution(question, policy))
+        return lot
 
-    def _asked(self, question: Question, policy: Policy) -> tuple[float, ...]:
+    def _distribution(self, question: Question, policy: Policy) -> tuple[float, ...]:
+        """What the policy gives, mixed with an even one where an action is below the floor."""
         actions = len(question.actions)
         given = normalized(policy.distribution(question.context, question.actions), actions)
         floor = max(question.floor, self._conduct.floor / actions)
         return given if min(given) >= floor - _ROUNDING else floored(given, floor)
 
     def _drawn(self, question: Question, policy: Policy, mode: DecisionMode) -> Decision:
-        lot = Lot(question, mode, policy.version, self.distribution(question, policy))
-        return self.drawn(question, lot).decision
+        return self.drawn(question, self.lot(question, policy, mode)).decision
 
     def drawn(self, asker: Asker, lot: Lot) -> Drawn:
         """A decision for whoever asks, drawn by the hash of its id."""

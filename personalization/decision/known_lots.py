@@ -6,18 +6,19 @@ from typing import Final
 from cachetools import LRUCache
 
 from personalization.bandit.policy import Policy
-from personalization.events import DecisionContext
+from personalization.decision.lottery import Lot
+from personalization.events import DecisionContext, DecisionMode
 
 KNOWN: Final = 4096
-"""Questions of which the answer is remembered, half a kilobyte each, for each of the two policies."""
+"""Questions of which the answer is remembered, a kilobyte each, for each of the two policies."""
 
-Asked = tuple[DecisionContext, tuple[str, ...], float]
-"""A context, actions, and the floor below which none of them may be."""
+Asked = tuple[DecisionMode, DecisionContext, tuple[str, ...], float]
+"""The mode, a context, actions, and the floor below which none of them may be."""
 
-Given = MutableMapping[Asked, tuple[float, ...]]
+Given = MutableMapping[Asked, Lot]
 
 
-class KnownDistributions:
+class KnownLots:
     """Remembers for one policy of shelves and one of components; what replaces one begins with nothing."""
 
     def __init__(self) -> None:

@@ -6,7 +6,6 @@ flagd logs about odd values is not logged here: those values are the viewer's.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from operator import eq, methodcaller, ne
 from types import MappingProxyType
 from typing import Any, Final
@@ -25,16 +24,13 @@ from json_logic.builtins import (  # type: ignore[import-untyped]
 from flags import fractions
 from flags.errors import InvalidDefinition
 from flags.logic import is_literal
-from flags.versions import compare_versions
+from flags.versions import compare_versions, compared_with
 
 Rule = Callable[[Any], Any]
 TIMESTAMP = "$flagd.timestamp"
 _FLAG_KEY = "$flagd.flagKey"
 _PLAIN = frozenset({bool, str, int, type(None)})
 """Kinds of values that are as true here as they are in Python."""
-
-_CACHED_VERSIONS = 1024
-_LONGEST_CACHED_VERSION = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,26 +235,9 @@ def _sem_ver(operands: list[Any], scope: Scope) -> Rule:
         return lambda _data: None
     left, comparison, right = parts
     if isinstance(operands[1], str) and is_literal(operands[2]):
-        return _against(left, operands[1], operands[2])
+        against = compared_with(operands[1], operands[2])
+        return lambda data: against(left(data))
     return lambda data: compare_versions(left(data), comparison(data), right(data))
-
-
-def _against(left: Rule, comparison: str, right: Any) -> Rule:
-    """A comparison with a fixed version. Few app versions are in use at a time, so verdicts are remembered."""
-
-    @lru_cache(maxsize=_CACHED_VERSIONS)
-    def verdict(version: str) -> bool | None:
-        return compare_versions(version, comparison, right)
-
-    def compare(data: Any) -> bool | None:
-        version = left(data)
-        if type(version) is str and len(version) <= _LONGEST_CACHED_VERSION:
-            return verdict(version)
-        if version is None:
-            return None
-        return compare_versions(version, comparison, right)
-
-    return compare
 
 
 def _text_test(test: Callable[[str, str], bool]) -> Callable[[list[Any], Scope], Rule]:

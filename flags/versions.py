@@ -2,10 +2,14 @@
 
 import operator
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
 from openfeature.contrib.tools.flagd.core.targeting.custom_ops import normalize_version
+
+_REMEMBERED: Final = 1024
+_LONGEST_REMEMBERED: Final = 32
 
 
 def _same_major(one: Any, other: Any) -> bool:
@@ -47,3 +51,18 @@ def compare_versions(left: Any, comparison: Any, right: Any) -> bool | None:
 def is_version(text: Any) -> bool:
     """Whether `sem_ver` can read this."""
     return compare_versions(text, "=", text) is True
+
+
+def compared_with(comparison: str, right: Any) -> Callable[[Any], bool | None]:
+    """As `compare_versions` with a fixed right side, verdicts remembered: few app versions are in use at a time."""
+
+    @lru_cache(maxsize=_REMEMBERED)
+    def verdict(version: str) -> bool | None:
+        return compare_versions(version, comparison, right)
+
+    def compare(version: Any) -> bool | None:
+        if type(version) is str and len(version) <= _LONGEST_REMEMBERED:
+            return verdict(version)
+        return None if version is None else compare_versions(version, comparison, right)
+
+    return compare

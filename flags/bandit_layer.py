@@ -56,10 +56,7 @@ class BanditLayer:
     def at_hand(self, flags: Sequence[OpenFlag]) -> list[Answer | OpenFlag]:
         """What was decided before; the flag itself where `answers` is to be asked."""
         keys = list(map(_key, flags))
-        return [
-            _kept(flag, decision) if decision is not None and _fits(flag, decision) else flag
-            for flag, decision in zip(flags, self._sticky.at_hand(keys), strict=True)
-        ]
+        return [_kept(flag, decision) or flag for flag, decision in zip(flags, self._sticky.at_hand(keys), strict=True)]
 
     async def answers(self, flags: Sequence[OpenFlag]) -> list[Answer]:
         """One answer each, decided together. Never raises."""
@@ -136,12 +133,13 @@ def _keep(case: _Case, proposal: Decision) -> Keep:
 
 
 def _sticky(flag: OpenFlag, decision: Decision | None) -> Answer:
+    return _kept(flag, decision) or flag.defaulted(DECIDED_ELSEWHERE)
+
+
+def _kept(flag: OpenFlag, decision: Decision | None) -> Answer | None:
+    """What was decided before, where it can still be given."""
     if decision is None or not _fits(flag, decision):
-        return flag.defaulted(DECIDED_ELSEWHERE)
-    return _kept(flag, decision)
-
-
-def _kept(flag: OpenFlag, decision: Decision) -> Answer:
+        return None
     return Answer(_variant(flag, decision), decision, why=STICKY)
 
 

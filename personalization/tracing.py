@@ -17,7 +17,11 @@ def traceparent(context: SpanContext) -> str | None:
 
 def headers_of(context: SpanContext) -> dict[str, str]:
     """The headers of an event that this span caused; empty when it belongs to no trace."""
-    parent = traceparent(context)
+    return headers_by(traceparent(context))
+
+
+def headers_by(parent: str | None) -> dict[str, str]:
+    """As `headers_of`, by the span's `traceparent`."""
     return {} if parent is None else {TRACEPARENT: parent}
 
 

@@ -35,8 +35,9 @@ def frame_of(topic: str, parcels: Sequence[bytes]) -> bytes:
 def frames(stream: IO[bytes]) -> Iterator[tuple[str, list[bytes]]]:
     """The topic and the parcels of each frame, until the stream ends; one that is cut off is not given."""
     while (head := stream.readline()).endswith(b"\n"):
-        topic, *lengths = head.decode().split()
-        parcels = [stream.read(int(length)) for length in lengths]
-        if [len(each) for each in parcels] != [int(length) for length in lengths]:
+        topic, *texts = head.decode().split()
+        lengths = list(map(int, texts))
+        parcels = list(map(stream.read, lengths))
+        if list(map(len, parcels)) != lengths:
             return
         yield topic, parcels

@@ -16,7 +16,6 @@ from personalization.journal.writing import JournalWriter
 
 _log = structlog.get_logger()
 
-
 E = TypeVar("E")
 
 PARCEL: Final = 64

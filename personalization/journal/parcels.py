@@ -15,7 +15,7 @@ from personalization.errors import InvalidEvent
 from personalization.events import Drawn, Exposure
 from personalization.hub.topics import DECISIONS, EXPOSURES, NewEvent
 from personalization.json_each import dumps_each
-from personalization.tracing import TRACEPARENT
+from personalization.tracing import headers_by
 
 E = TypeVar("E")
 
@@ -59,7 +59,7 @@ def unpack(topic: str, parcel: bytes) -> list[NewEvent]:
         raise InvalidEvent(f"no parcels of {topic!r} are known, those of {', '.join(_ROWS)} are")
     parents, members = zip(*rows_of(orjson.loads(parcel)), strict=True)
     return [
-        NewEvent(each["id"], each["id"], value, {} if parent is None else {TRACEPARENT: parent})
+        NewEvent(each["id"], each["id"], value, headers_by(parent))
         for parent, each, value in zip(parents, members, dumps_each(members), strict=True)
     ]
 

@@ -203,12 +203,12 @@ class _Ranked(Cache[bytes, Cell]):
         return b"", Cell(b"", "")
 
 
-def _size_of(cell: Cell) -> int:
-    return cell.size
-
-
 def _close_gap(cells: list[Cell], place: int, which: int) -> None:
     last = cells.pop()
     if place < len(cells):
         cells[place] = last
         last.place = (place, last.place[1]) if which == 0 else (last.place[0], place)
+
+
+def _size_of(cell: Cell) -> int:
+    return cell.size
